@@ -1,0 +1,53 @@
+# Everything runs in .venv, which `make` fills as needed. PYTHON is any Python 3.11 or newer.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test test-slow test-vllm lint types imports check build clean help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml
+	$(PIP) install --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml
+	$(PIP) install --upgrade 'pip>=25.1'
+	$(PIP) install --editable . --group dev
+	@touch $@
+
+demo: $(VENV)/.demo ## Re-rank real input with the embedded model and a real small LLM
+	@$(BIN)/listwise demo
+
+test: $(VENV)/.dev ## Run the tests (under 5 minutes, no network)
+	$(BIN)/python -m pytest -m 'not slow and not vllm'
+
+test-slow: $(VENV)/.dev ## Run the slow tests: real servers, built wheels
+	$(BIN)/python -m pytest -m slow
+
+test-vllm: $(VENV)/.dev ## Start a real vLLM on the CPU and re-rank through it
+	$(BIN)/python tests/vllm/run.py
+
+lint: $(VENV)/.dev ## Format and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## Check types
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## Check which part may know which
+	$(BIN)/lint-imports --no-cache
+
+check: lint types imports test ## All of it
+
+build: $(VENV)/.dev ## Build the wheel and the sdist into dist/
+	$(PIP) install build
+	$(BIN)/python -m build
+
+clean: ## Remove what was built
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,108 @@
+"""One window put to a model: ask through the layers, read the raw answer, and say what came of it.
+
+Nothing that a model or a network does raises from here, except under the policy ``raise``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from listwise.calls import Call, Message
+from listwise.errors import AnswerError, Auth, BadRequest, BudgetExceeded, CallError, Refused, Unreadable
+from listwise.layers import Answer, Layer
+from listwise.permutation import Parsed, complete, parse
+from listwise.policy import OnBadAnswer
+from listwise.spend.tab import Tab
+
+REASK = (
+    "That answer does not name every passage once. Answer again with nothing but the identifiers of all {n} "
+    "passages, the most relevant first, for example [2] > [1]."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of asking one window."""
+
+    permutation: tuple[int, ...] | None = None
+    """Positions in the window, best first; None: keep its order."""
+    error: str | None = None
+    """Why there is no permutation."""
+    stops: bool = False
+    """Whether asking anything more for this query is pointless."""
+    calls: int = 0
+    answers: Sequence[Answer] = ()
+    """The raw answers that came; the last is the one that was read."""
+    parsed: Parsed | None = None
+
+
+class Asker:
+    """Asks one model for the order of windows, under one policy for bad answers."""
+
+    def __init__(self, layer: Layer, on_bad_answer: OnBadAnswer = "repair") -> None:
+        self._layer = layer
+        self._on_bad_answer = on_bad_answer
+        self._locked_out: Auth | None = None
+
+    async def ask(self, call: Call, tab: Tab) -> Reply:
+        """Ask for the order of the ``call.passages`` passages of a rendered window.
+
+        A model that refuses our key is not asked again: no later call could fare better.
+
+        Raises:
+            AnswerError: the answer is incomplete or unreadable, and the policy is ``raise``.
+        """
+        if self._locked_out is not None:
+            return Reply(error=str(self._locked_out), stops=True)
+        try:
+            answer = await self._layer.ask(call, tab)
+        except BudgetExceeded as error:
+            return Reply(error=str(error), stops=True)
+        except CallError as error:
+            if isinstance(error, Auth):
+                self._locked_out = error
+            return Reply(error=str(error), stops=isinstance(error, Auth | BadRequest), calls=1)
+        first = Reply(calls=1, answers=(answer,), parsed=parse(answer.completion.text, call.passages))
+        if self._on_bad_answer == "reask" and not _is_whole(first.parsed, call):
+            return self._read(call, tab, await self._ask_again(call, first, tab))
+        return self._read(call, tab, first)
+
+    async def _ask_again(self, call: Call, first: Reply, tab: Tab) -> Reply:
+        """Show the bad answer and ask once more; the better of both counts."""
+        bad = first.answers[-1].completion.text.strip() or "(no answer)"
+        turns = (Message("assistant", bad), Message("user", REASK.format(n=call.passages)))
+        try:
+            answer = await self._layer.ask(replace(call, messages=(*call.messages, *turns)), tab)
+        except BudgetExceeded:
+            return first
+        except CallError:
+            return replace(first, calls=2)
+        parsed = parse(answer.completion.text, call.passages)
+        both = (*first.answers, answer)
+        if first.parsed is not None and len(parsed.identifiers) < len(first.parsed.identifiers):
+            return replace(first, calls=2, answers=both[::-1])
+        return Reply(calls=2, answers=both, parsed=parsed)
+
+    def _read(self, call: Call, tab: Tab, reply: Reply) -> Reply:
+        """Turn the parsed answer into a permutation, or say why not, as the policy has it."""
+        parsed = reply.parsed
+        assert parsed is not None
+        whole = _is_whole(parsed, call)
+        if not whole and self._on_bad_answer == "raise":
+            raise _complaint(tab.qid, parsed, call)
+        if not parsed.ok:
+            return replace(reply, error=f"no ranking can be read from the answer ({parsed.failure})")
+        if not whole and self._on_bad_answer == "keep":
+            return replace(reply, error="the answer does not name every passage")
+        return replace(reply, permutation=complete(parsed, range(call.passages)))
+
+
+def _is_whole(parsed: Parsed | None, call: Call) -> bool:
+    return parsed is not None and parsed.ok and len(parsed.identifiers) == call.passages
+
+
+def _complaint(qid: str, parsed: Parsed, call: Call) -> AnswerError:
+    kind = Refused if parsed.failure == "refused" else Unreadable
+    what = parsed.failure or f"it names {len(parsed.identifiers)} of {call.passages} passages"
+    return kind(f"query {qid!r}: the answer is no whole ranking ({what}); another policy would go on without it")

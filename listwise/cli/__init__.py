@@ -1,0 +1,82 @@
+"""The command line. Each group of commands is a file; none is imported before it is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from listwise import __version__
+from listwise.errors import ConfigError, InputError, ListwiseError
+
+COMMANDS = {
+    "rerank": "Re-rank a run, a file of requests, or one query.",
+    "eval": "Measure runs against judgements.",
+    "demo": "See it work: a local model, a real LLM, a receipt.",
+    "prompts": "List, show and check prompt templates.",
+    "cache": "Look into the answer cache, or empty it.",
+    "doctor": "Say which models can be used, and why not.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports one only when it is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import ``listwise.cli.NAME_command``."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"listwise.cli.{cmd_name}_command").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with one line each, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="listwise")
+@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+def cli(verbose: bool) -> None:
+    """Re-rank search results with a local model, escalate to an LLM where it pays, and get a receipt.
+
+    \b
+    Examples:
+      listwise demo
+      echo "Rayleigh scattering ..." | listwise rerank --query "why is the sky blue" --passages -
+      listwise rerank --queries queries.tsv --corpus corpus.jsonl.gz --run bm25.trec --out reranked.trec \\
+          --llm openai/gpt-4o --budget 0.02 --receipts receipts.jsonl
+      listwise eval reranked.trec --qrels qrels.txt --measures nDCG@10
+    """
+    import logging
+
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="listwise: %(levelname)s: %(message)s",
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 failed, 2 bad input or settings, 130 interrupted."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ListwiseError as error:
+        click.echo(f"listwise: {error}", err=True)
+        sys.exit(2 if isinstance(error, InputError | ConfigError) else 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

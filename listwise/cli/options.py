@@ -1,0 +1,66 @@
+"""Options that are settings of a policy: one declaration a setting, shared by the commands that take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+POLICY_OPTIONS: dict[str, Decorator] = {
+    "local": click.option("--local", metavar="NAME", help="embedded, none, a directory, or a hub name. [embedded]"),
+    "llm": click.option("--llm", metavar="PROVIDER/NAME", help="e.g. openai/gpt-4o, anthropic/..., vllm/..."),
+    "base_url": click.option("--base-url", metavar="URL", help="Where the LLM is served."),
+    "api": click.option("--api", type=click.Choice(["chat", "responses"]), help="Which OpenAI interface. [chat]"),
+    "escalate": click.option(
+        "--escalate", metavar="WHEN", help="never, always, auto, or a share such as 0.3. [auto]"
+    ),
+    "margin": click.option("--margin", type=float, help="Under auto, escalate below this margin."),
+    "strategy": click.option(
+        "--strategy", type=click.Choice(["sliding", "single", "full"]), help="What the LLM reads. [sliding]"
+    ),
+    "depth": click.option("--depth", type=int, metavar="N", help="Candidates to re-rank, from the top. [100]"),
+    "llm_depth": click.option("--llm-depth", type=int, metavar="N", help="Of those, how many the LLM reads. [all]"),
+    "window": click.option("--window", type=int, metavar="N", help="Passages in a window. [20]"),
+    "stride": click.option("--stride", type=int, metavar="N", help="Passages a window moves up. [10]"),
+    "prompt": click.option("--prompt", metavar="NAME|FILE", help="The template; see `listwise prompts`."),
+    "on_bad_answer": click.option(
+        "--on-bad-answer",
+        type=click.Choice(["repair", "reask", "keep", "raise"]),
+        help="For incomplete or unreadable answers. [repair]",
+    ),
+    "budget_usd": click.option("--budget", "budget_usd", metavar="USD", help="Dollars a query may cost."),
+    "max_tokens": click.option("--max-tokens", type=int, metavar="N", help="Tokens a query may use."),
+    "max_calls": click.option("--max-calls", type=int, metavar="N", help="Requests a query may send."),
+    "max_seconds": click.option("--max-seconds", type=float, metavar="S", help="Seconds a query may take."),
+    "prices": click.option("--prices", metavar="FILE", help="TOML: your own prices, USD per million tokens."),
+    "temperature": click.option("--temperature", type=float, help="[0]"),
+    "reasoning_effort": click.option("--effort", "reasoning_effort", metavar="WORD", help="For reasoning models."),
+    "max_output_tokens": click.option("--max-output-tokens", type=int, metavar="N", help="Bound of one answer."),
+    "seed": click.option(
+        "--seed", type=int, metavar="N", help="Sent to models that take one; part of the cache key."
+    ),
+    "concurrency": click.option("--concurrency", type=int, metavar="N", help="Requests at a time. [16]"),
+    "timeout_s": click.option("--timeout", "timeout_s", type=float, metavar="S", help="For one request. [120]"),
+    "attempts": click.option(
+        "--attempts", type=int, metavar="N", help="Tries of a call that fails in passing. [5]"
+    ),
+    "cache": click.option("--cache", metavar="DIR|off", help="Where answers are kept. [user's cache folder]"),
+}
+
+
+def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """All of them, and ``--policy`` that they override."""
+    for option in reversed(POLICY_OPTIONS.values()):
+        command = option(command)
+    return click.option(
+        "--policy", metavar="NAME|FILE", help="Settings to start from; options here override them."
+    )(command)
+
+
+def settings_given(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the policy settings that were given out of a command's options."""
+    given = {name: options.pop(name) for name in POLICY_OPTIONS}
+    return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,184 @@
+"""What a person sees while work goes on and when it is done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from listwise.types import Receipt
+
+LINE_EVERY_S = 5.0
+"""Seconds between lines of progress where there is no terminal."""
+
+ROUTES = ("llm", "local", "first_stage", "empty")
+
+
+def console() -> Console:
+    """Standard error: standard output is for results."""
+    return Console(stderr=True, highlight=False)
+
+
+def dollars(usd: Decimal) -> str:
+    """An amount as people write it, with enough digits to see small ones."""
+    return f"${usd:.2f}" if usd >= 100 else f"${usd:.4f}" if usd >= Decimal("0.01") or usd == 0 else f"${usd:.6f}"
+
+
+@dataclass(slots=True)
+class Totals:
+    """Sums over receipts."""
+
+    routes: Counter[str] = field(default_factory=Counter)
+    numbers: dict[str, Counter[str]] = field(default_factory=lambda: {route: Counter() for route in ROUTES})
+    usd: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(ROUTES, Decimal(0)))
+    priced: bool = True
+    degraded: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    def add(self, receipt: Receipt) -> None:
+        """Count one ranking."""
+        self.routes[receipt.route] += 1
+        numbers = self.numbers[receipt.route]
+        for name in ("calls", "attempts", "retries", "cache_hits", "input_tokens", "output_tokens"):
+            numbers[name] += getattr(receipt, name)
+        numbers["repairs"] += sum(receipt.repairs.values())
+        self.usd[receipt.route] += receipt.usd
+        self.priced = self.priced and receipt.priced
+        self.degraded.update(receipt.degraded)
+
+    @property
+    def never_answered(self) -> bool:
+        """Whether an LLM was asked, and not one answer came."""
+        asked = self.routes["llm"] > 0 and self.sum("attempts") > 0
+        return asked and self.sum("output_tokens") == 0 and self.sum("cache_hits") == 0
+
+    @property
+    def total_usd(self) -> Decimal:
+        """Dollars over all routes."""
+        return sum(self.usd.values(), Decimal(0))
+
+    def sum(self, name: str) -> int:
+        """One of the numbers over all routes."""
+        return sum(numbers[name] for numbers in self.numbers.values())
+
+
+@contextmanager
+def following(total: int | None, totals: Totals) -> Iterator[_Follower]:
+    """Show progress: a bar on a terminal, a line now and then elsewhere."""
+    started = time.monotonic()
+    follower: _Follower = _Bar(total, totals) if sys.stderr.isatty() else _Lines(total, totals)
+    try:
+        yield follower
+    finally:
+        follower.close()
+        totals.seconds = time.monotonic() - started
+
+
+class _Follower:
+    """Is told of each finished query."""
+
+    def advance(self) -> None:
+        """One more query is done."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
+class _Bar(_Follower):
+    def __init__(self, total: int | None, totals: Totals) -> None:
+        self._totals = totals
+        self._progress = Progress(
+            TextColumn("re-ranking"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("queries"),
+            TextColumn("{task.fields[spent]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console(),
+            transient=True,
+        )
+        self._task = self._progress.add_task("re-ranking", total=total, spent="$0")
+        self._progress.start()
+
+    def advance(self) -> None:
+        self._progress.update(self._task, advance=1, spent=dollars(self._totals.total_usd))
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class _Lines(_Follower):
+    def __init__(self, total: int | None, totals: Totals) -> None:
+        self._total = total
+        self._totals = totals
+        self._started = self._last = time.monotonic()
+        self._done = 0
+
+    def advance(self) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now - self._last < LINE_EVERY_S:
+            return
+        self._last = now
+        spent = dollars(self._totals.total_usd)
+        line = f"listwise: {self._done} of {self._total or '?'} queries, {spent}"
+        if self._total:
+            left = (now - self._started) / self._done * (self._total - self._done)
+            line += f", about {left:.0f} s left"
+        print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Lines need no end."""
+
+
+def show_totals(totals: Totals) -> None:
+    """The table at the end of a run."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("route")
+    columns = ("queries", "calls", "input tok", "output tok", "USD", "hits", "repairs", "retries")
+    for column in columns:
+        table.add_column(column, justify="right")
+    shown = [route for route in ROUTES if totals.routes[route]]
+    for route in shown:
+        table.add_row(route, *_row(totals, [route]))
+    if len(shown) != 1:
+        table.add_row("all", *_row(totals, shown))
+    screen = console()
+    screen.print(table)
+    screen.print(f"{sum(totals.routes.values())} queries in {totals.seconds:.2f} s")
+    for what, count in totals.degraded.most_common(5):
+        screen.print(f"degraded, {count} queries: {what}", style="yellow", markup=False)
+
+
+def _row(totals: Totals, routes: list[str]) -> list[str]:
+    def total(name: str) -> str:
+        return f"{sum(totals.numbers[route][name] for route in routes):,}"
+
+    usd = sum((totals.usd[route] for route in routes), Decimal(0))
+    return [
+        f"{sum(totals.routes[route] for route in routes):,}",
+        total("calls"),
+        total("input_tokens"),
+        total("output_tokens"),
+        dollars(usd) if totals.priced else "no price",
+        total("cache_hits"),
+        total("repairs"),
+        total("retries"),
+    ]

@@ -1,0 +1,146 @@
+"""Every error this library raises on purpose.
+
+    ListwiseError
+    ├─ InputError            the caller's data: file, line, query
+    ├─ ConfigError           the caller's settings, before any call
+    │  ├─ UnknownModel
+    │  ├─ TemplateError
+    │  ├─ MissingExtra       says which pip command installs it
+    │  └─ Unpriced           a model without a price under a dollar cap
+    ├─ BudgetExceeded        limit, spent, asked
+    ├─ CallError             one attempt failed
+    │  ├─ Transient          worth another attempt
+    │  │  ├─ RateLimited
+    │  │  ├─ Timeout
+    │  │  └─ ServerError
+    │  └─ Permanent          never retried
+    │     ├─ Auth
+    │     ├─ BadRequest
+    │     └─ ContextOverflow
+    └─ AnswerError           an answer came, but no ranking can be read from it
+       ├─ Refused
+       └─ Unreadable
+
+A message says what happened, to which query, and what to do next. Messages never carry a key.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+
+class ListwiseError(Exception):
+    """The root: catch this to catch everything we raise on purpose."""
+
+
+class InputError(ListwiseError):
+    """The caller's data cannot be used; ``path``, ``line`` (from 1) and ``qid`` say where, as far as known."""
+
+    def __init__(
+        self, message: str, *, path: Path | str | None = None, line: int | None = None, qid: str | None = None
+    ) -> None:
+        place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        query = "" if qid is None else f"query {qid!r}: "
+        super().__init__(f"{place}{query}{message}")
+        self.message, self.path, self.line, self.qid = message, path, line, qid
+
+
+class ConfigError(ListwiseError):
+    """The caller's settings cannot work; raised before any call is made."""
+
+
+class UnknownModel(ConfigError):
+    """No provider or model goes by that name."""
+
+
+class TemplateError(ConfigError):
+    """A prompt template is malformed; names the file and the field."""
+
+
+class MissingExtra(ConfigError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an extra that is not installed: pip install 'listwise[{extra}]'")
+        self.extra = extra
+
+
+class Unpriced(ConfigError):
+    """A model has no known price, and a dollar cap is set."""
+
+
+class BudgetExceeded(ListwiseError):
+    """The next attempt could exceed a cap. Amounts are in the cap's own unit (USD, tokens, calls, seconds)."""
+
+    def __init__(self, limit: str, *, cap: Decimal | float, spent: Decimal | float, asked: Decimal | float) -> None:
+        super().__init__(
+            f"{limit} budget of {cap} reached: {spent} spent or reserved, the next call may need {asked}"
+        )
+        self.limit, self.cap, self.spent, self.asked = limit, cap, spent, asked
+
+
+class CallError(ListwiseError):
+    """One attempt to reach a model failed.
+
+    ``billable`` is True where the provider may have done (and billed) the work: a timeout or a broken
+    connection, as opposed to a refusal to start.
+    """
+
+    billable = False
+
+    def __init__(self, message: str, *, model: str, status: int | None = None) -> None:
+        super().__init__(f"{model}: {message}")
+        self.model, self.status = model, status
+
+
+class Transient(CallError):
+    """Worth another attempt; ``retry_after_s`` is the server's own wish, if it stated one."""
+
+    def __init__(
+        self, message: str, *, model: str, status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, model=model, status=status)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(Transient):
+    """HTTP 429 for speed, not for an exhausted quota."""
+
+
+class Timeout(Transient):
+    """No answer in time, or a connection that broke after the request was sent: the outcome is unknown."""
+
+    billable = True
+
+
+class ServerError(Transient):
+    """A 5xx, 408 or 409 answer, or a connection that could not be made."""
+
+
+class Permanent(CallError):
+    """Will fail the same way again."""
+
+
+class Auth(Permanent):
+    """The key is missing, wrong, or not allowed to use this model; or the account's quota is exhausted."""
+
+
+class BadRequest(Permanent):
+    """The server rejects the request as malformed."""
+
+
+class ContextOverflow(Permanent):
+    """The prompt does not fit the model's context."""
+
+
+class AnswerError(ListwiseError):
+    """The model answered, but not with a ranking."""
+
+
+class Refused(AnswerError):
+    """The model declined to answer."""
+
+
+class Unreadable(AnswerError):
+    """No ranking can be read from the answer."""

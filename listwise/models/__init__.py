@@ -1,0 +1,1 @@
+"""Models: one file a provider, behind the protocols of `listwise.models.base`."""

@@ -1,0 +1,52 @@
+"""What the engine needs of a model: one rendered prompt in, one raw answer with its usage out.
+
+An adapter translates, and does nothing else: no retries, no cache, no money, no logging of prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from listwise.calls import AnswerForm, Call, Completion, Identity, Message, Role, Sampling
+
+__all__ = ["AnswerForm", "Call", "Completion", "Identity", "Message", "Model", "Role", "Sampling", "Scorer"]
+
+
+class Model(Protocol):
+    """One LLM at one address.
+
+    ``complete`` raises only `listwise.errors.CallError`, always ``from`` the SDK's exception, and lets
+    cancellation through.
+    """
+
+    @property
+    def identity(self) -> Identity:
+        """Which model, and where."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens that prompt and answer share."""
+        ...
+
+    async def complete(self, call: Call, *, timeout_s: float) -> Completion:
+        """Ask once. ``timeout_s`` bounds the whole exchange."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections; the model is not used afterwards."""
+        ...
+
+
+class Scorer(Protocol):
+    """A local model that scores passages for a query. Blocking: the engine runs it in a thread."""
+
+    @property
+    def name(self) -> str:
+        """How receipts call it."""
+        ...
+
+    def score(self, query: str, passages: Sequence[str]) -> list[float]:
+        """One relevance score a passage, in the order given; higher is better. Raw, not calibrated."""
+        ...

@@ -1,0 +1,21 @@
+"""Read a permutation out of a model's answer, whatever shape the answer has: pure, and it never raises.
+
+    parsed = parse("1. [4] > 2. [14] > 3. [2]", n=20)
+    parsed.identifiers            # (4, 14, 2), as the text counts: from 1
+    complete(parsed)              # (3, 13, 1, 0, 2, 4, ...), positions in the window: from 0
+
+Four questions, one module each, in the order they are asked: which characters are meant (`glyphs`), which part
+of the answer is the answer (`parts`), is it JSON (`structured`), and what does its text list (`scan` finds the
+identifiers and what joins them, `text` decides which of them are the ranking). `outcome` holds what comes out.
+
+**When is an answer a ranking?** It names at least two different identifiers of passages that were shown, or one
+that stands alone: as the whole answer, span or JSON value, or at the end of its line (``The best one is [7].``).
+A bare number in a sentence is not an identifier (``20 passages are provided.``): without brackets or a label such
+as ``passage``, numbers count only where they are joined by ``>`` or have a line to themselves. Everything else is
+a failure, and a failure keeps the prior order.
+"""
+
+from listwise.permutation.outcome import Failure, Form, Parsed, complete
+from listwise.permutation.reader import parse
+
+__all__ = ["Failure", "Form", "Parsed", "complete", "parse"]

@@ -1,0 +1,159 @@
+"""A policy: every setting of a run, with its default, in one place.
+
+The command line, the library and the TOML files in ``routing/`` all fill in this one model, so a setting means the
+same everywhere and is checked once.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from listwise.errors import ConfigError
+from listwise.resources import names, resource
+from listwise.spend.tab import Budget
+from listwise.strategies import StrategyName
+
+OnBadAnswer = Literal["repair", "reask", "keep", "raise"]
+
+
+def _escalation(value: object) -> object:
+    """A fraction may come as text, from a command line."""
+    if isinstance(value, str) and value not in ("never", "always", "auto"):
+        try:
+            return float(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is none of never, always, auto, or a fraction such as 0.3") from None
+    return value
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Escalation = Annotated[Literal["never", "always", "auto"] | Share, BeforeValidator(_escalation)]
+
+
+class Policy(BaseModel):
+    """Settings of a run. Budgets are per query; None is no limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    local: str = "embedded"
+    """The local model: ``embedded``, ``none``, a directory, or the name of a model on the hub."""
+    llm: str | None = None
+    """The LLM to escalate to, ``provider/name``; without one, every query stays local."""
+    base_url: str | None = None
+    """Where the LLM is served, if not at its provider's own address."""
+    api: Literal["chat", "responses"] = "chat"
+    """Which of OpenAI's interfaces to use."""
+    escalate: Escalation = "auto"
+    """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (those whose margin is small), or the share of
+    queries with the smallest ones."""
+    margin: float = Field(default=0.5, ge=0)
+    """Under ``auto``, queries with a smaller margin around rank 10 are escalated (`listwise.routing.signals`)."""
+    strategy: StrategyName = "sliding"
+    """Which windows the LLM reads."""
+    depth: int = Field(default=100, ge=1)
+    """How many candidates from the top are re-ranked; those below keep their order."""
+    llm_depth: int | None = Field(default=None, ge=1)
+    """How many of those, in the local model's order, the LLM looks at; by default all of them."""
+    window: int = Field(default=20, ge=2)
+    """Passages in a window."""
+    stride: int = Field(default=10, ge=1)
+    """Passages that a window moves up."""
+    prompt: str | None = None
+    """A template's name or file; by default the one the model was made for."""
+    on_bad_answer: OnBadAnswer = "repair"
+    """What to do with an answer that is incomplete or unreadable: ``repair`` (what is missing keeps its order),
+    ``reask`` (once more, then repair), ``keep`` (the window keeps its order), ``raise``."""
+    budget_usd: Decimal | None = Field(default=None, ge=0)
+    """Dollars a query may cost."""
+    max_tokens: int | None = Field(default=None, ge=0)
+    """Input and output tokens a query may use."""
+    max_calls: int | None = Field(default=None, ge=0)
+    """Requests a query may send, retries included."""
+    max_seconds: float | None = Field(default=None, gt=0)
+    """Wall time a query may take."""
+    prices: Path | None = None
+    """A file of prices that go before the built-in table."""
+    temperature: float | None = 0.0
+    """Left out for models that refuse it."""
+    reasoning_effort: str | None = None
+    """For models that reason: the provider's own word for how much."""
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    """Bound of an answer, reasoning included; by default what an order of the window's size needs."""
+    seed: int | None = None
+    """Sent to models that take one, and part of what the cache goes by."""
+    concurrency: int = Field(default=16, ge=1)
+    """Requests to the LLM at a time; also how many queries are worked on at once."""
+    timeout_s: float = Field(default=120.0, gt=0)
+    """Seconds that one request may take."""
+    attempts: int = Field(default=5, ge=1)
+    """How often a call is tried when the failure is a passing one."""
+    cache: str | None = None
+    """The directory of the answer cache, or ``off``; by default the user's cache folder."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.llm is None and (self.escalate == "always" or isinstance(self.escalate, float)):
+            raise ValueError(f"escalate is {self.escalate}, but there is no llm to escalate to")
+        if self.stride >= self.window:
+            raise ValueError(f"stride is {self.stride}: it must be less than the window, {self.window}")
+        return self
+
+    @property
+    def budget(self) -> Budget:
+        """The limits of one query."""
+        return Budget(self.budget_usd, self.max_tokens, self.max_calls, self.max_seconds)
+
+    @classmethod
+    def of(cls, base: Policy | str | Path | None = None, **settings: Any) -> Policy:
+        """A policy (a shipped one by name, a TOML file, or the defaults) with some settings replaced.
+
+        Raises:
+            ConfigError: a setting is unknown or cannot be; names it, and the file if it stands in one.
+        """
+        if base is None or isinstance(base, Policy):
+            start = {} if base is None else base.model_dump(exclude_unset=True)
+            return cls._checked({**start, **settings}, "")
+        path = _policy_file(base)
+        return cls._checked({**_read_toml(path), **settings}, f"{path}: ")
+
+    @classmethod
+    def _checked(cls, settings: dict[str, Any], place: str) -> Policy:
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            raise ConfigError(place + "; ".join(_describe(problem) for problem in error.errors())) from None
+
+
+def _describe(problem: Any) -> str:
+    if not problem["loc"]:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    name = str(problem["loc"][0])
+    if problem["type"] == "extra_forbidden":
+        close = get_close_matches(name, Policy.model_fields, 1)
+        return f"there is no setting {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+    return f"{name}: {str(problem['msg']).removeprefix('Value error, ')} (found {problem['input']!r})"
+
+
+def _policy_file(name: str | Path) -> Path:
+    if isinstance(name, str) and f"{name}.toml" in names("routing"):
+        return resource("routing", f"{name}.toml")
+    path = Path(name)
+    if not path.is_file():
+        known = ", ".join(file.removesuffix(".toml") for file in names("routing") if file.endswith(".toml"))
+        raise ConfigError(f"no policy {str(name)!r}: neither a file nor one of {known}")
+    return path
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error

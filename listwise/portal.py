@@ -1,0 +1,54 @@
+"""The sync door to the async core: one event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Portal:
+    """Runs coroutines for callers that have no event loop, or are inside one that they may not block on.
+
+    Any number of threads may call at once; they share the loop, and so connections, limits and calls in flight.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="listwise", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for a coroutine; an interrupt while waiting cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def iterate(self, stream: AsyncIterator[T]) -> Iterator[T]:
+        """The entries of an async stream, as they come."""
+        done = object()
+
+        async def following() -> T | object:
+            return await anext(stream, done)
+
+        async def close() -> None:
+            if hasattr(stream, "aclose"):
+                await stream.aclose()
+
+        try:
+            while (entry := self.run(following())) is not done:
+                yield entry  # type: ignore[misc]
+        finally:
+            self.run(close())
+
+    def close(self) -> None:
+        """Stop the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

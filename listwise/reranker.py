@@ -1,0 +1,320 @@
+"""The public face: re-rank one query, or many, with a local model, an LLM, or both."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from listwise.engine import Outcome, trace_of
+from listwise.models.base import Model, Scorer
+from listwise.policy import Policy
+from listwise.portal import Portal
+from listwise.routing.router import Decision, Router
+from listwise.routing.signals import margin
+from listwise.spend.ledger import Ledger, MemoryLedger
+from listwise.spend.money import usd_of
+from listwise.spend.tab import Tab
+from listwise.tiers import LlmTier, load_local
+from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
+
+Passage = str | Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A request after the local tier."""
+
+    request: Request
+    order: tuple[int, ...]
+    """Positions of the candidates within the depth, best first."""
+    scores: tuple[float, ...] | None
+    """Local scores of the candidates within the depth, in request order."""
+    margin: float | None
+    seconds: float
+
+
+class Reranker:
+    """Re-ranks candidates; every ranking comes with its receipt.
+
+    Settings are those of `listwise.policy.Policy`, by keyword, on top of a policy's name or file if one is given:
+
+        with Reranker(llm="openai/gpt-4o", budget_usd="0.02") as reranker:
+            ranking = reranker.rerank("why is the sky blue", ["Rayleigh scattering ...", "Paint ..."])
+
+    The sync methods may be called from any thread; the async ones belong to one event loop at a time.
+
+    Args:
+        policy: a `Policy`, the name of a shipped one, or a TOML file.
+        model: an LLM of your own instead of the policy's ``llm``.
+        scorer: a local model of your own instead of the policy's ``local``.
+        ledger: where spending is counted; by default in memory.
+        trace: whether rankings carry a record of every window.
+        settings: replace the policy's.
+
+    Raises:
+        ConfigError: a setting is unknown or cannot work; before any call is made.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | str | Path | None = None,
+        *,
+        model: Model | None = None,
+        scorer: Scorer | None = None,
+        ledger: Ledger | None = None,
+        trace: bool = False,
+        **settings: Any,
+    ) -> None:
+        if model is not None:
+            settings = {**settings, "llm": model.identity.name}
+        self.policy = Policy.of(policy, **settings)
+        self.trace = trace
+        self._ledger = ledger or MemoryLedger()
+        self._scorer = scorer or load_local(self.policy.local)
+        self._own_model = model
+        self._llm = LlmTier.of(self.policy, model) if self.policy.llm else None
+        self._llm_loop: asyncio.AbstractEventLoop | None = None
+        self._scoring = ThreadPoolExecutor(1, thread_name_prefix="listwise-local")
+        self._portal: Portal | None = None
+        self._stay: Route = "local" if self._scorer else "first_stage"
+        self._router = Router(
+            escalate=self.policy.escalate,
+            threshold=self.policy.margin,
+            stay=self._stay,
+            scored_by="local scores" if self._scorer else "first-stage scores",
+            has_llm=self._llm is not None,
+        )
+
+    def rerank(self, query: str | Query | Request, passages: Sequence[Passage] = ()) -> Ranking:
+        """Re-rank the passages of one query. See `arerank`."""
+        return self._door().run(self.arerank(query, passages))
+
+    def rerank_many(self, requests: Iterable[Request], *, ordered: bool = True) -> Iterator[Ranking]:
+        """Re-rank many queries, as they come. See `arerank_many`."""
+        return self._door().iterate(self.arerank_many(requests, ordered=ordered))
+
+    async def arerank(self, query: str | Query | Request, passages: Sequence[Passage] = ()) -> Ranking:
+        """Re-rank the passages of one query, given best first.
+
+        Args:
+            query: its text, a `Query`, or a whole `Request`.
+            passages: texts, which get their position (from 0) as docid, or `Candidate` objects.
+
+        Returns:
+            Every candidate exactly once, best first, whatever the model said or failed to say.
+
+        Raises:
+            InputError: two candidates bear the same docid.
+            AnswerError: a bad answer, under the policy ``raise`` only.
+        """
+        request = query if isinstance(query, Request) else _request(query, passages)
+        return await self._turn(request, None)
+
+    async def arerank_many(
+        self, requests: Iterable[Request] | AsyncIterable[Request], *, ordered: bool = True
+    ) -> AsyncIterator[Ranking]:
+        """Re-rank a stream of queries, several at a time; rankings come in the order of the requests.
+
+        With ``ordered=False`` they come as soon as they are done. Requests are taken from the stream only as there
+        is room for them; but to escalate a share of the queries, all must be known first.
+        """
+        early: dict[int, Ranking] = {}
+        following = 0
+        async with aclosing(self._finished(self._turns(requests))) as finished:
+            async for at, ranking in finished:
+                if not ordered:
+                    yield ranking
+                    continue
+                early[at] = ranking
+                while following in early:
+                    yield early.pop(following)
+                    following += 1
+
+    async def aclose(self) -> None:
+        """Close connections and the cache. The reranker can not be used afterwards."""
+        self._scoring.shutdown()
+        if self._llm is not None:
+            await self._llm.aclose()
+
+    def close(self) -> None:
+        """See `aclose`."""
+        self._door().run(self.aclose())
+        self._door().close()
+        self._portal = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _door(self) -> Portal:
+        if self._portal is None:
+            self._portal = Portal()
+        return self._portal
+
+    async def _turns(
+        self, requests: Iterable[Request] | AsyncIterable[Request]
+    ) -> AsyncIterator[Coroutine[Any, Any, Ranking]]:
+        """The work to be done, a coroutine a query."""
+        stream = requests if isinstance(requests, AsyncIterable) else _astream(requests)
+        if not self._router.needs_all:
+            async for request in stream:
+                yield self._turn(request, None)
+            return
+        scored = [await self._score(request) async for request in stream]
+        decisions = self._router.decide_all([each.margin for each in scored])
+        for each, decision in zip(scored, decisions, strict=True):
+            yield self._turn(each, decision)
+
+    async def _finished(
+        self, turns: AsyncIterator[Coroutine[Any, Any, Ranking]]
+    ) -> AsyncIterator[tuple[int, Ranking]]:
+        """Do the work, ``concurrency`` queries at a time; leaving early cancels what is under way."""
+        places: dict[asyncio.Task[Ranking], int] = {}
+        started = 0
+        try:
+            async for turn in turns:
+                places[asyncio.create_task(turn)] = started
+                started += 1
+                while len(places) >= self.policy.concurrency:
+                    for task in await _first_done(places):
+                        yield places.pop(task), task.result()
+            while places:
+                for task in await _first_done(places):
+                    yield places.pop(task), task.result()
+        finally:
+            for task in places:
+                task.cancel()
+            if places:
+                await asyncio.wait(places)
+
+    async def _turn(self, work: Request | Scored, decision: Decision | None) -> Ranking:
+        """One query, from its candidates to its ranking."""
+        scored = work if isinstance(work, Scored) else await self._score(work)
+        request = scored.request
+        tab = Tab(request.query.qid, self.policy.budget, self._ledger, elapsed_s=scored.seconds)
+        if not request.candidates:
+            return _ranking(request, (), Receipt(request.query.qid, "empty", "no candidates", 0))
+        if decision is None:
+            decision = self._router.decide(scored.margin)
+        receipt = Receipt(
+            qid=request.query.qid,
+            route=decision.route,
+            reason=decision.reason,
+            candidates=len(request.candidates),
+            local=self._scorer.name if self._scorer else None,
+            signal=decision.signal,
+        )
+        if decision.route != "llm" or self._llm is None:
+            receipt = replace(receipt, seconds=tab.seconds)
+            return _ranking(request, scored.order, receipt, scored.scores)
+        return await self._escalate(scored, tab, receipt)
+
+    async def _escalate(self, scored: Scored, tab: Tab, receipt: Receipt) -> Ranking:
+        llm = self._llm_here()
+        depth = self.policy.llm_depth or self.policy.depth
+        outcome = await llm.engine.rank(scored.request, scored.order[:depth], tab, trace=self.trace)
+        order = (*outcome.order, *scored.order[depth:])
+        ranking = _ranking(scored.request, order, _billed(receipt, llm, outcome, tab), scored.scores)
+        windows = tuple(trace_of(scored.request, reading, llm.name) for reading in outcome.readings)
+        return replace(ranking, windows=windows)
+
+    def _llm_here(self) -> LlmTier:
+        """The LLM tier for the running event loop: connections cannot move from one loop to another."""
+        assert self._llm is not None
+        loop = asyncio.get_running_loop()
+        if self._llm_loop not in (None, loop):
+            self._llm = self._llm.again()
+        self._llm_loop = loop
+        return self._llm
+
+    async def _score(self, request: Request) -> Scored:
+        """The local tier, in its own thread; without one, the first stage's order and scores."""
+        started = time.monotonic()
+        candidates = request.candidates[: self.policy.depth]
+        if self._scorer is None:
+            given = [candidate.score for candidate in candidates]
+            known = [score for score in given if score is not None]
+            signal = margin(known) if len(known) == len(given) else None
+            return Scored(request, tuple(range(len(candidates))), None, signal, time.monotonic() - started)
+        texts = [candidate.content for candidate in candidates]
+        scores = await asyncio.get_running_loop().run_in_executor(
+            self._scoring, self._scorer.score, request.query.text, texts
+        )
+        order = tuple(sorted(range(len(scores)), key=lambda at: -scores[at]))
+        return Scored(request, order, tuple(scores), margin(scores), time.monotonic() - started)
+
+
+def _request(query: str | Query, passages: Sequence[Passage]) -> Request:
+    named = query if isinstance(query, Query) else Query("query", query)
+    candidates = tuple(
+        passage if isinstance(passage, Candidate) else Candidate(str(at), passage)
+        for at, passage in enumerate(passages)
+    )
+    return Request(named, candidates)
+
+
+async def _astream(requests: Iterable[Request]) -> AsyncIterator[Request]:
+    for request in requests:
+        yield request
+
+
+async def _first_done(tasks: Iterable[asyncio.Task[Ranking]]) -> set[asyncio.Task[Ranking]]:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    return done
+
+
+def _ranking(
+    request: Request, order: Sequence[int], receipt: Receipt, scores: Sequence[float] | None = None
+) -> Ranking:
+    """All candidates: those ordered first, then those below the depth as they came."""
+    below = range(len(order), len(request.candidates))
+    places = (*order, *below)
+    return Ranking(
+        query=request.query,
+        candidates=tuple(request.candidates[at] for at in places),
+        receipt=receipt,
+        local_scores=None if scores is None else tuple(scores[at] if at < len(scores) else None for at in places),
+    )
+
+
+def _billed(receipt: Receipt, llm: LlmTier, outcome: Outcome, tab: Tab) -> Receipt:
+    """The receipt of an escalated query."""
+    usage = tab.usage
+    return replace(
+        receipt,
+        strategy=llm.strategy,
+        model=llm.name,
+        calls=outcome.calls,
+        attempts=tab.attempts,
+        retries=tab.retries,
+        cache_hits=outcome.cache_hits,
+        passages_read=outcome.passages_read,
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        usd=usd_of(tab.nano_usd),
+        priced=llm.priced,
+        repairs=dict(sorted(outcome.repairs.items())),
+        degraded=outcome.degraded,
+        truncated=outcome.truncated,
+        seconds=tab.seconds,
+    )

@@ -1,0 +1,1 @@
+"""Money: what a call may cost at most, what it did cost, and whether it may be made."""

@@ -1,0 +1,120 @@
+"""Builds the tiers that a policy names: the local model, and the LLM with everything that stands around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from listwise.asking import Asker
+from listwise.cache import AnswerCache, default_directory
+from listwise.calls import Sampling
+from listwise.engine import Engine
+from listwise.layers import stack
+from listwise.models.base import Model, Scorer
+from listwise.models.registry import load_model
+from listwise.policy import Policy
+from listwise.prompting import Prompter, load_template
+from listwise.spend.prices import PriceBook, require_price
+from listwise.spend.tokens import counter_for
+from listwise.strategies import make
+
+TOKENS_A_PASSAGE = 8
+"""Output tokens that one identifier of an answer takes at most, with its separator."""
+TOKENS_AROUND = 64
+"""Output tokens for what a model says around its answer."""
+REASONING_TOKENS = 8192
+"""Output tokens for a model to reason with before it answers."""
+
+
+def load_local(name: str) -> Scorer | None:
+    """The local model of a policy; None for ``none``."""
+    if name == "none":
+        return None
+    from listwise.models.local import load_scorer
+
+    return load_scorer(name)
+
+
+@dataclass(frozen=True, slots=True)
+class LlmTier:
+    """An LLM ready to rank, with its price and its place in the cache."""
+
+    engine: Engine
+    model: Model
+    store: AnswerCache | None
+    strategy: str
+    priced: bool
+    rebuild: Callable[[], LlmTier]
+
+    @property
+    def name(self) -> str:
+        """``provider/name``, as in receipts."""
+        return self.model.identity.name
+
+    @classmethod
+    def of(cls, policy: Policy, own: Model | None = None) -> LlmTier:
+        """Build the tier; no call is made.
+
+        Raises:
+            ConfigError: the model, the template or a price is missing or does not fit.
+        """
+        assert policy.llm is not None
+        depth = policy.llm_depth or policy.depth
+        strategy = make(policy.strategy, window=policy.window, stride=policy.stride, depth=depth)
+        template = load_template(policy.prompt or default_prompt(policy.llm))
+        model = own or load_model(policy.llm, base_url=policy.base_url, api=policy.api)
+        identity = model.identity
+        book = PriceBook.read(policy.prices) if policy.prices else PriceBook()
+        price = book.find(identity.name, identity.base_url)
+        if policy.budget_usd is not None:
+            price = require_price(book, identity.name, identity.base_url)
+        store = None if policy.cache == "off" else AnswerCache(Path(policy.cache or default_directory()))
+        counter = counter_for(identity.name)
+        layer = stack(
+            model,
+            store=store,
+            counter=counter,
+            price=price,
+            concurrency=policy.concurrency,
+            timeout_s=policy.timeout_s,
+            attempts=policy.attempts,
+        )
+        engine = Engine(
+            Asker(layer, policy.on_bad_answer),
+            Prompter(template, counter=counter, context_tokens=model.context_tokens),
+            strategy,
+            sampling_for(policy, model),
+        )
+        return cls(engine, model, store, policy.strategy, price is not None, lambda: cls.of(policy, own))
+
+    def again(self) -> LlmTier:
+        """The same tier with fresh connections."""
+        return self.rebuild()
+
+    async def aclose(self) -> None:
+        """Close connections and the cache."""
+        await self.model.aclose()
+        if self.store is not None:
+            self.store.close()
+
+
+def default_prompt(model: str) -> str:
+    """The template that a model was trained on, if it was trained to rank; RankGPT's otherwise."""
+    name = model.lower()
+    return "rankzephyr" if "rank_zephyr" in name or "rank_vicuna" in name else "rankgpt"
+
+
+def sampling_for(policy: Policy, model: Model) -> Callable[[int], Sampling]:
+    """How to draw an answer for a window of ``n`` passages."""
+
+    def sampling(n: int) -> Sampling:
+        needed = TOKENS_AROUND + TOKENS_A_PASSAGE * n + (REASONING_TOKENS if model.reasons else 0)
+        return Sampling(
+            max_output_tokens=policy.max_output_tokens or needed,
+            temperature=policy.temperature,
+            reasoning_effort=policy.reasoning_effort,
+            seed=policy.seed,
+        )
+
+    return sampling

@@ -1,0 +1,176 @@
+"""What flows through the library: a request goes in, a ranking with its receipt comes out.
+
+Everything here is frozen data without behaviour that could fail later: what is wrong with a request is said
+when it is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from listwise.errors import InputError
+
+Route = Literal["empty", "first_stage", "local", "llm"]
+"""Which tier decided the order: nothing to rank, the first stage as it came, the local model, the LLM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search query; ``qid`` names it in runs, receipts, traces and errors."""
+
+    qid: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage that the first stage found; ``score`` is the first stage's, higher is better."""
+
+    docid: str
+    text: str
+    score: float | None = None
+    title: str | None = None
+
+    @property
+    def content(self) -> str:
+        """What a model reads: the title, if there is one, and the text."""
+        return f"{self.title} {self.text}" if self.title else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One query and its candidates in first-stage order, best first.
+
+    Raises:
+        InputError: two candidates bear the same docid.
+    """
+
+    query: Query
+    candidates: tuple[Candidate, ...]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for candidate in self.candidates:
+            if candidate.docid in seen:
+                raise InputError(f"document {candidate.docid!r} occurs twice", qid=self.query.qid)
+            seen.add(candidate.docid)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer, as the provider billed them."""
+
+    input_tokens: int = 0
+    """All tokens of the prompt, those read from or written to a prompt cache included."""
+    cached_input_tokens: int = 0
+    """The part of ``input_tokens`` that the provider read from its prompt cache."""
+    cache_write_tokens: int = 0
+    """The part of ``input_tokens`` that the provider wrote to its prompt cache."""
+    output_tokens: int = 0
+    """All tokens of the answer, reasoning included."""
+    reasoning_tokens: int = 0
+    """The part of ``output_tokens`` that was reasoning and is not in the text."""
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.output_tokens + other.output_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one ranking cost and why it is as it is."""
+
+    qid: str
+    route: Route
+    reason: str
+    """Why the router chose this route, with the signal it looked at, in plain words."""
+    candidates: int
+    strategy: str | None = None
+    model: str | None = None
+    """The LLM asked, ``provider/name``."""
+    local: str | None = None
+    """The local model that scored the candidates."""
+    signal: float | None = None
+    """The margin around rank 10 that the router saw, in standard deviations of the query's scores; a small one is
+    an ambiguous query. None where nothing was scored."""
+    calls: int = 0
+    """Windows that were put to the LLM, answered by it or from the cache."""
+    attempts: int = 0
+    """HTTP requests sent, failed ones and retries included."""
+    retries: int = 0
+    """Attempts beyond the first of their call."""
+    cache_hits: int = 0
+    """Calls answered from the cache, free of charge."""
+    passages_read: int = 0
+    """Sum of the window sizes over all calls."""
+    input_tokens: int = 0
+    """Tokens bought for this ranking now, by kind as in `Usage`; answers from the cache add none."""
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    usd: Decimal = Decimal(0)
+    """Spent for this ranking now, the worst case of attempts with an unknown outcome included."""
+    priced: bool = True
+    """False where the model has no known price, so that ``usd`` says nothing."""
+    repairs: Mapping[str, int] = field(default_factory=dict)
+    """Repairs to the model's answers by kind."""
+    degraded: Sequence[str] = ()
+    """What could not be done as asked, in order and in plain words; empty when all went well."""
+    truncated: int = 0
+    """Passages that were shortened to fit a context or word limit, counted once a window."""
+    seconds: float = 0.0
+    """Wall time, from when the query's turn came to its ranking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The candidates of a request, each exactly once, best first."""
+
+    query: Query
+    candidates: tuple[Candidate, ...]
+    receipt: Receipt
+    local_scores: tuple[float | None, ...] | None = None
+    """The local model's score of each candidate, in the order of ``candidates``; None for those below the depth,
+    and as a whole where no local model was used. Raw: not comparable over queries."""
+    windows: Sequence[WindowTrace] = ()
+    """One record a window, in the order asked; empty unless traces were asked for."""
+
+    @property
+    def docids(self) -> tuple[str, ...]:
+        """The docids, best first."""
+        return tuple(candidate.docid for candidate in self.candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTrace:
+    """One window as the model saw and answered it."""
+
+    qid: str
+    step: int
+    """The strategy's step, from 0; windows of one step were asked at once."""
+    docids: tuple[str, ...]
+    """In the order shown to the model."""
+    prompt_sha256: str | None
+    """None where the window could not be rendered."""
+    model: str
+    served_by: str | None
+    """The model's name as the server gave it, None where there was no answer."""
+    answer: str | None
+    """The raw answer, None where there was none."""
+    permutation: tuple[int, ...] | None
+    """Positions in ``docids``, best first; None where the window kept its order."""
+    repairs: Mapping[str, int]
+    usage: Usage
+    usd: Decimal
+    cached: bool
+    error: str | None = None
+    """Why there is no permutation, None where there is one."""
