@@ -1,10 +1,10 @@
-"""Finds the numbers of a text that may be identifiers, and which of them nothing but separators keeps apart."""
+"""Finds the numbers of a text that may be identifiers, and which of them no words keep apart."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 NAMES = r"(?:passages?|documents?|docs?|candidates?|identifiers?|ids?)"
 """What a model may call the thing that an identifier names."""
@@ -30,6 +30,8 @@ _MOST_DIGITS = 9
 NOT_SHOWN = -1
 """Stands for every number that cannot be an identifier, however many digits it has."""
 
+_Line = Literal["empty", "numbered", "begun"]
+
 
 class Mark(NamedTuple):
     """A number that may be an identifier."""
@@ -47,14 +49,17 @@ class Mark(NamedTuple):
     leads: bool
     """First on its line, list numbers and bullets aside."""
 
+    @property
+    def bare(self) -> bool:
+        """Nothing but the number says that it is an identifier."""
+        return not (self.opens or self.closes or self.named)
+
 
 @dataclass(slots=True)
 class Run:
     """Numbers in a row with no words between them."""
 
     marks: list[Mark] = field(default_factory=list)
-    ordinals: int = 0
-    """Numbers of places (``Rank 1``), which are no identifiers."""
     ends_line: bool = True
     """No words follow on the line of its last number."""
 
@@ -65,6 +70,8 @@ class Scanned(NamedTuple):
     runs: list[Run]
     words: int
     """Words and other numbers, besides names of passages."""
+    ordinals: int
+    """Numbers of places (``Rank 1``), which are no identifiers."""
 
 
 def scan(text: str) -> Scanned:
@@ -72,24 +79,23 @@ def scan(text: str) -> Scanned:
     runs: list[Run] = []
     run: Run | None = None
     words = ordinals = 0
-    line = _EMPTY
+    line: _Line = "empty"
     for token in _TOKEN.finditer(text):
         kind = token.lastgroup
         if kind == "number":
             if run is None:
-                run = Run(ordinals=ordinals)
-                ordinals = 0
+                run = Run()
                 runs.append(run)
             mark = _mark(token, line)
             run.marks.append(mark)
-            line = _NUMBERED if line is _EMPTY and not (mark.opens or mark.named) else _BEGUN
+            line = "numbered" if line == "empty" and mark.bare else "begun"
         elif kind == "newline":
-            line = _EMPTY
+            line = "empty"
         elif kind == "ordinal":
             ordinals += 1
         elif kind != "join":
             words += 1
-            line = _BEGUN
+            line = "begun"
             if run is not None:
                 run.ends_line = "\n" in text[run.marks[-1].end : token.start()]
                 run = None
@@ -99,6 +105,7 @@ def scan(text: str) -> Scanned:
 def _mark(token: re.Match[str], line: _Line) -> Mark:
     name, opens, minus, digits, closes = token.group("name", "open", "minus", "digits", "close")
     readable = minus is None and len(digits) <= _MOST_DIGITS
+    leads = line == "empty" or (line == "numbered" and (opens or name) is not None)
     return Mark(
         int(digits) if readable else NOT_SHOWN,
         token.start(),
@@ -106,5 +113,5 @@ def _mark(token: re.Match[str], line: _Line) -> Mark:
         opens is not None,
         closes is not None,
         name is not None,
-        line is _EMPTY or (line is _NUMBERED and (opens is not None or name is not None)),
+        leads,
     )

@@ -1,0 +1,119 @@
+"""Which numbers of a run are identifiers, and which are the list's own or stand for something else."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from listwise.permutation.scan import Mark, Run
+
+_LIST_NUMBER = re.compile(r"[ \t*]*[.):-][ \t*]*")
+_BARE_LIST_NUMBER = re.compile(r"[.)][ \t]+")
+_CUE = re.compile(r"(?::|\b(?:is|are|be))[\s*\"'(]*\Z")
+
+
+class Chain(NamedTuple):
+    """Identifiers in a row, as far as they can be told from other numbers."""
+
+    marks: Sequence[Mark]
+    identifiers: tuple[int, ...]
+    """Those shown, each once, in order."""
+    repairs: Counter[str]
+    strong: bool
+    """Brackets or names say that these are identifiers."""
+    linked: bool
+    """Joined by ``>``."""
+    alone: bool
+    """On lines of its own, but for words that announce it."""
+    ends_line: bool
+
+    @property
+    def listed(self) -> bool:
+        """Set apart from prose by its form."""
+        return self.linked or self.marks[0].leads
+
+
+def chain_of(run: Run, text: str, n: int, *, end: int) -> Chain | None:
+    """Read a run; None where none of its numbers is an identifier. ``end`` is where the text ends, without space."""
+    gaps = [text[one.end : other.start] for one, other in pairwise(run.marks)]
+    strong = any(not mark.bare for mark in run.marks)
+    marks, repairs = _bracketed(run.marks, gaps) if strong else _bare(run.marks, gaps)
+    if marks and marks[-1].end == end and _may_be_cut(marks[-1], text, n):
+        marks = marks[:-1]
+        repairs["cut_off"] = 1
+    identifiers = tally(marks, n, repairs)
+    if not identifiers:
+        return None
+    linked = any(">" in gap for gap in gaps)
+    repairs["tied"] = sum("=" in gap and ">" not in gap for gap in gaps) if linked else 0
+    alone = run.ends_line and (marks[0].leads or announced(text, marks[0])) and not _is_range(marks, text)
+    return Chain(marks, identifiers, repairs, strong, linked, alone, run.ends_line)
+
+
+def tally(marks: Iterable[Mark], n: int, repairs: Counter[str]) -> tuple[int, ...]:
+    """The identifiers of passages shown, each once, in order; counts the others in ``repairs``."""
+    seen: dict[int, None] = {}
+    for mark in marks:
+        if not 1 <= mark.value <= n:
+            repairs["out_of_range"] += 1
+        elif mark.value in seen:
+            repairs["repeated"] += 1
+        else:
+            seen[mark.value] = None
+    return tuple(seen)
+
+
+def announced(text: str, mark: Mark) -> bool:
+    """Whether a colon or a verb leads directly to this number: ``Answer: 7``."""
+    return _CUE.search(text[max(0, mark.start - 12) : mark.start]) is not None
+
+
+def _bracketed(marks: Sequence[Mark], gaps: Sequence[str]) -> tuple[list[Mark], Counter[str]]:
+    """Brackets first: a number without one counts only inside a bracket, or between ``>`` or commas."""
+    kept: list[Mark] = []
+    repairs: Counter[str] = Counter()
+    inside = False
+    for before, mark, after in zip([None, *gaps], marks, [*gaps, None], strict=True):
+        inside = inside and before is not None and not mark.opens and "]" not in before
+        if not mark.bare or inside or (_joins(before) and _joins(after)):
+            kept.append(mark)
+            repairs["lost_bracket"] += not (mark.opens or mark.named or inside)
+        else:
+            repairs["list_numbers"] += after is not None and _LIST_NUMBER.fullmatch(after) is not None
+        inside = (mark.opens or inside) and not mark.closes
+    repairs["lost_bracket"] += _never_closed(marks)
+    return kept, repairs
+
+
+def _joins(gap: str | None) -> bool:
+    return gap is None or ">" in gap or "," in gap or ";" in gap
+
+
+def _never_closed(marks: Sequence[Mark]) -> int:
+    return sum(one.opens and not one.closes and other.opens for one, other in pairwise(marks))
+
+
+def _bare(marks: Sequence[Mark], gaps: Sequence[str]) -> tuple[list[Mark], Counter[str]]:
+    """No brackets at all: all numbers count, but those that number the lines 1, 2, 3."""
+    numbers = [mark for mark, gap in zip(marks, gaps, strict=False) if _BARE_LIST_NUMBER.fullmatch(gap)]
+    if marks[-1].leads and marks[-1].value == len(numbers) + 1 > 1:
+        numbers.append(marks[-1])
+    counted = [mark.value for mark in numbers] == list(range(1, len(numbers) + 1))
+    if not counted or 2 * len(numbers) > len(marks) + 1:
+        numbers = []
+    starts = {mark.start for mark in numbers}
+    kept = [mark for mark in marks if mark.start not in starts]
+    return kept, Counter(unbracketed=len(kept), list_numbers=len(numbers))
+
+
+def _may_be_cut(mark: Mark, text: str, n: int) -> bool:
+    """Whether the last number of a text stands in an open bracket and a longer identifier begins with it."""
+    open_bracket = mark.opens or text.rfind("[", 0, mark.start) > text.rfind("]", 0, mark.start)
+    return open_bracket and not mark.closes and 1 <= 10 * mark.value <= n
+
+
+def _is_range(marks: Sequence[Mark], text: str) -> bool:
+    return len(marks) == 2 and text[marks[0].end : marks[1].start].strip() == "-"

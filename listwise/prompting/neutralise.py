@@ -1,0 +1,67 @@
+"""Turns the text of a query or passage into data that cannot act on the prompt around it.
+
+Four things are done, in this order, and nothing else:
+
+1. Characters that no reader sees are dropped: control characters, lone surrogates, and what Unicode calls
+   default-ignorable (zero-width, bidirectional overrides, tags, variation selectors, fillers).
+2. Every run of whitespace becomes one space. No text can begin a line, so none can open a turn (``\\n\\nHuman:``).
+3. What looks like a passage's identifier, ``[3]``, is written in parentheses, ``(3)``: RankZephyr's rule, widened to
+   other brackets and digits (``［３］``, ``【3】``, ``[ ③ ]``). So are the control tokens of chat formats: ``<|im_end|>``,
+   ``</s>``, ``[INST]``, ``<start_of_turn>``.
+4. In the style ``markup``, so are all tags, for templates that wrap passages in tags of their own.
+
+All of it is linear in the length of the text, never lengthens it, and changes nothing when done again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Style = Literal["brackets", "markup"]
+
+# Cc without whitespace, surrogates, Default_Ignorable_Code_Point of Unicode 15, interlinear annotation, U+FFFE/F.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff"
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
+
+_OPENING = r"\[［【〔〖〘〚⟦⟬❲⁅⦋⦍⦏⦗﹇﹝︗︹︻"
+_CLOSING = r"\]］】〕〗〙〛⟧⟭❳⁆⦌⦎⦐⦘﹈﹞︘︺︼"
+_DIGIT = (
+    r"\d²³¹\u2070\u2074-\u2079\u2080-\u2089\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
+    r"\u3248-\u324f\u3251-\u325f\u32b1-\u32bf\U0001f100-\U0001f10c"
+)
+_IDENTIFIER = rf"[{_OPENING}] ?[#№+\-−]? ?[{_DIGIT}]++ ?[{_CLOSING}]"
+
+# Names are bounded, so that a text of nothing but beginnings is read in linear time.
+_BAR_TOKEN = r"[<＜][|｜][\w▁ ./:-]{1,64}[|｜][>＞]"
+_ANGLE_TOKEN = (
+    r"</?(?:s|bos|eos|pad|unk|mask|cls|sep|think|start_of_turn|end_of_turn|start_of_image|end_of_image"
+    r"|tool_call|tool_response|fim_prefix|fim_middle|fim_suffix|extra_id_\d{1,4})>|<</?SYS>>"
+)
+_SQUARE_TOKEN = (
+    r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK|IMG|PREFIX|SUFFIX)\]"
+)
+_ACTING = re.compile(f"{_IDENTIFIER}|{_BAR_TOKEN}|{_ANGLE_TOKEN}|{_SQUARE_TOKEN}")
+
+_TAG = re.compile(r"[<＜](?=[/!?\w])([^<>＜＞]*+)([>＞]?)")
+
+
+def neutralise(text: str, style: Style = "brackets") -> str:
+    """The text on one line, without unseen characters, identifiers, control tokens, and in ``markup`` tags."""
+    if not (text.isascii() and text.isprintable()):
+        text = _UNSEEN.sub("", text)
+    text = " ".join(text.split())
+    text = _ACTING.sub(_in_parentheses, text)
+    return _TAG.sub(_untagged, text) if style == "markup" else text
+
+
+def _in_parentheses(match: re.Match[str]) -> str:
+    return f"({match[0][1:-1]})"
+
+
+def _untagged(match: re.Match[str]) -> str:
+    return f"({match[1]})" if match[2] else f"({match[1]}"

@@ -1,0 +1,289 @@
+"""The promises of the public face, with a model in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from listwise import Candidate, InputError, Query, Ranking, Request, Reranker
+from listwise.calls import Call, Completion
+from listwise.errors import AnswerError, Auth, BadRequest, ConfigError, ContextOverflow, ServerError, Timeout
+from listwise.types import Usage
+from tests.layers.models import MemoryModel, completion
+
+
+def request_of(n: int, qid: str = "q1") -> Request:
+    return Request(Query(qid, f"what is {qid}"), tuple(Candidate(f"d{at}", f"text {at}", -at) for at in range(n)))
+
+
+def reranker(model: MemoryModel, **options: object) -> Reranker:
+    return Reranker(model=model, **{"local": "none", "escalate": "always", "cache": "off", **options})
+
+
+def by_number(key: Callable[[int], int]) -> Callable[[Call], Completion]:
+    """A model that orders passages ``text N`` by a key of N."""
+
+    def answer(call: Call) -> Completion:
+        shown = [int(number) for number in re.findall(r"^\[\d+\] text (\d+)$", _prompt(call), re.M)]
+        order = sorted(range(len(shown)), key=lambda at: key(shown[at]))
+        return completion(" > ".join(f"[{at + 1}]" for at in order))
+
+    return answer
+
+
+def _prompt(call: Call) -> str:
+    return "\n".join(message.content for message in call.messages)
+
+
+class Backwards:
+    """A local model that prefers the last passage."""
+
+    name = "backwards"
+
+    def score(self, query: str, passages: Sequence[str]) -> list[float]:
+        return [float(at) for at in range(len(passages))]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 20, 21, 95, 100, 1000])
+async def test_a_perfect_model_brings_the_best_ten_to_the_top(n: int) -> None:
+    ranking = await reranker(MemoryModel(by_number(lambda number: -number)), depth=n or 1).arerank(request_of(n))
+    assert sorted(ranking.docids) == sorted(f"d{at}" for at in range(n))
+    assert ranking.docids[:10] == tuple(f"d{at}" for at in range(n - 1, max(-1, n - 11), -1))
+    assert ranking.receipt.degraded == ()
+    assert ranking.receipt.route == ("llm" if n else "empty")
+    assert ranking.receipt.calls == (0 if n < 2 else 1 + max(0, -(-(n - 20) // 10)))
+
+
+answers = st.one_of(
+    st.text(max_size=80),
+    st.lists(st.integers(-3, 30), max_size=30).map(lambda ids: " > ".join(f"[{each}]" for each in ids)),
+    st.sampled_from(["", "I cannot help with that.", "20 passages are provided.", "[1] > [1] > [1]"]),
+)
+failures = st.sampled_from(
+    [
+        ServerError("down", model="m", retry_after_s=0.0),
+        Timeout("lost", model="m", retry_after_s=0.0),
+        ContextOverflow("too long", model="m", status=400),
+        BadRequest("what", model="m", status=400),
+        Auth("who", model="m", status=401),
+    ]
+)
+
+
+@given(st.lists(answers.map(completion) | failures, min_size=1, max_size=12), st.integers(0, 45), st.booleans())
+@settings(max_examples=60)
+def test_whatever_the_model_does_every_candidate_comes_back_once(
+    behaviours: list[Completion | BaseException], n: int, keep: bool
+) -> None:
+    request = request_of(n)
+    policy = "keep" if keep else "repair"
+    ranking = asyncio.run(reranker(MemoryModel(*behaviours), on_bad_answer=policy, attempts=2).arerank(request))
+    assert sorted(ranking.docids) == sorted(candidate.docid for candidate in request.candidates)
+    assert ranking.receipt.attempts >= ranking.receipt.calls - ranking.receipt.cache_hits
+
+
+async def test_a_budget_ends_the_play_with_the_best_order_known() -> None:
+    model = MemoryModel(by_number(lambda number: -number))
+    ranking = await reranker(model, max_calls=1).arerank(request_of(30))
+    assert ranking.docids[10:30] == tuple(f"d{at}" for at in range(29, 9, -1))
+    assert ranking.receipt.calls == 1
+    assert "calls budget of 1 reached" in ranking.receipt.degraded[-1]
+
+
+async def test_a_dollar_budget_needs_a_price_before_the_first_call() -> None:
+    with pytest.raises(ConfigError, match="no price is known for memory/model"):
+        reranker(MemoryModel(), budget_usd="0.01")
+
+
+async def test_a_key_that_is_refused_is_tried_once_in_a_run() -> None:
+    model = MemoryModel(Auth("bad key", model="memory/model", status=401))
+    reranking = reranker(model, concurrency=1)
+    rankings = [ranking async for ranking in reranking.arerank_many(request_of(30, f"q{at}") for at in range(5))]
+    assert len(model.asked) == 1
+    assert all("bad key" in ranking.receipt.degraded[0] for ranking in rankings)
+    assert all(ranking.docids == tuple(f"d{at}" for at in range(30)) for ranking in rankings)
+
+
+async def test_reask_asks_once_more_and_takes_the_better_answer() -> None:
+    model = MemoryModel(completion("I do not know."), completion("[2] > [3] > [1]"))
+    ranking = await reranker(model, on_bad_answer="reask", trace=True).arerank(request_of(3))
+    assert ranking.docids == ("d1", "d2", "d0")
+    assert (ranking.receipt.calls, len(model.asked)) == (2, 2)
+    assert model.asked[1].messages[-2].content == "I do not know."
+    assert "all 3 passages" in model.asked[1].messages[-1].content
+    assert ranking.windows[0].usage == completion().usage + completion().usage
+
+
+async def test_reask_does_not_ask_twice_if_the_first_answer_is_whole_or_the_budget_is_out() -> None:
+    whole = MemoryModel(completion("[2] > [1]"))
+    await reranker(whole, on_bad_answer="reask").arerank(request_of(2))
+    poor = MemoryModel(completion("[2]"))
+    ranking = await reranker(poor, on_bad_answer="reask", max_calls=1).arerank(request_of(2))
+    assert (len(whole.asked), len(poor.asked)) == (1, 1)
+    assert ranking.docids == ("d1", "d0")
+
+
+async def test_keep_believes_only_whole_answers() -> None:
+    ranking = await reranker(MemoryModel(completion("[3] > [2]")), on_bad_answer="keep").arerank(request_of(3))
+    assert ranking.docids == ("d0", "d1", "d2")
+    assert "does not name every passage" in ranking.receipt.degraded[0]
+
+
+async def test_raise_raises_and_names_the_query() -> None:
+    with pytest.raises(AnswerError, match="q1"):
+        await reranker(MemoryModel(completion("no idea")), on_bad_answer="raise").arerank(request_of(3))
+
+
+async def test_the_receipt_adds_up() -> None:
+    model = MemoryModel(by_number(lambda number: -number))
+    ranking = await reranker(model, trace=True).arerank(request_of(30))
+    receipt = ranking.receipt
+    assert (receipt.calls, receipt.attempts, receipt.passages_read) == (2, 2, 40)
+    assert (receipt.input_tokens, receipt.output_tokens) == (20, 10)
+    assert sum((window.usage for window in ranking.windows), Usage()).input_tokens == receipt.input_tokens
+    assert [window.step for window in ranking.windows] == [0, 1]
+    assert ranking.windows[0].docids == tuple(f"d{at}" for at in range(10, 30))
+    assert ranking.windows[0].permutation == tuple(range(19, -1, -1))
+    assert not receipt.priced
+
+
+async def test_rankings_come_in_the_order_of_the_requests_whatever_finishes_first() -> None:
+    rng = random.Random(7)
+
+    class Uneven(MemoryModel):
+        async def complete(self, call: Call, *, timeout_s: float) -> Completion:
+            await asyncio.sleep(rng.random() * 0.01)
+            return await super().complete(call, timeout_s=timeout_s)
+
+    requests = [request_of(20, f"q{at}") for at in range(40)]
+    reranking = reranker(Uneven(by_number(lambda number: -number)), concurrency=8)
+    ordered = [ranking.query.qid async for ranking in reranking.arerank_many(requests)]
+    finished = [ranking.query.qid async for ranking in reranking.arerank_many(requests, ordered=False)]
+    assert ordered == [request.query.qid for request in requests]
+    assert sorted(finished) == sorted(ordered)
+    assert finished != ordered
+
+
+async def test_requests_are_taken_only_as_there_is_room() -> None:
+    taken = 0
+
+    async def stream() -> AsyncIterator[Request]:
+        nonlocal taken
+        for at in range(1000):
+            taken += 1
+            yield request_of(5, f"q{at}")
+
+    rankings = reranker(MemoryModel(), concurrency=4).arerank_many(stream())
+    await anext(rankings)
+    assert taken <= 8
+    await rankings.aclose()  # type: ignore[attr-defined]
+
+
+async def test_the_result_does_not_depend_on_concurrency() -> None:
+    requests = [request_of(60, f"q{at}") for at in range(10)]
+
+    async def docids(concurrency: int) -> list[tuple[str, ...]]:
+        reranking = reranker(MemoryModel(by_number(lambda number: number * 37 % 61)), concurrency=concurrency)
+        return [ranking.docids async for ranking in reranking.arerank_many(requests)]
+
+    assert await docids(1) == await docids(16)
+
+
+async def test_leaving_a_stream_early_cancels_what_is_under_way() -> None:
+    model = MemoryModel(delay_s=0.2)
+    rankings = reranker(model, concurrency=4).arerank_many([request_of(5, f"q{at}") for at in range(8)])
+    task = asyncio.create_task(anext(rankings))  # type: ignore[arg-type]
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await rankings.aclose()  # type: ignore[attr-defined]
+    assert model.at_once == 0
+
+
+async def test_the_local_order_is_what_the_llm_gets() -> None:
+    model = MemoryModel(by_number(lambda number: number))
+    reranking = Reranker(
+        model=model, scorer=Backwards(), escalate="always", strategy="single", window=3, stride=1, cache="off"
+    )
+    ranking = await reranking.arerank(request_of(5))
+    assert ranking.docids == ("d2", "d3", "d4", "d1", "d0")
+    assert ranking.local_scores == (2.0, 3.0, 4.0, 1.0, 0.0)
+    assert ranking.receipt.local == "backwards"
+
+
+async def test_a_share_escalates_the_most_ambiguous_queries() -> None:
+    class Steep:
+        name = "steep"
+
+        def score(self, query: str, passages: Sequence[str]) -> list[float]:
+            steps = int(query.removeprefix("what is q"))
+            return [steps * (at < 10) + 0.01 * -at for at in range(len(passages))]
+
+    reranking = Reranker(model=MemoryModel(), scorer=Steep(), escalate=0.4, cache="off")
+    rankings = [ranking async for ranking in reranking.arerank_many(request_of(30, f"q{at}") for at in range(5))]
+    assert [ranking.receipt.route for ranking in rankings] == ["llm", "llm", "local", "local", "local"]
+    assert "number 1 of 5" in rankings[0].receipt.reason
+
+
+async def test_depth_keeps_what_is_below_in_its_place() -> None:
+    reranking = Reranker(scorer=Backwards(), depth=3)
+    ranking = await reranking.arerank(request_of(5))
+    assert ranking.docids == ("d2", "d1", "d0", "d3", "d4")
+    assert ranking.local_scores == (2.0, 1.0, 0.0, None, None)
+    assert ranking.receipt.route == "local"
+
+
+def test_texts_get_their_position_as_docid_and_the_sync_door_works_from_threads() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with Reranker(scorer=Backwards()) as reranking, ThreadPoolExecutor(4) as pool:
+
+        def rank(_: int) -> Ranking:
+            return reranking.rerank("why", ["a", "b", "c"])
+
+        for ranking in pool.map(rank, range(8)):
+            assert ranking.docids == ("2", "1", "0")
+        assert [each.docids for each in reranking.rerank_many([request_of(2), request_of(0)])] == [("d1", "d0"), ()]
+
+
+async def test_the_sync_door_works_inside_a_running_loop() -> None:
+    with Reranker(scorer=Backwards()) as reranking:
+        assert reranking.rerank("why", ["a", "b"]).docids == ("1", "0")
+
+
+def test_one_reranker_serves_one_event_loop_after_another() -> None:
+    model = MemoryModel(completion("[2] > [1]"))
+    reranking = reranker(model, concurrency=1)
+    for _ in range(2):
+        assert asyncio.run(reranking.arerank("why", ["a", "b"])).docids == ("1", "0")
+
+
+def test_duplicate_docids_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"'q1'.*'d1'"):
+        Request(Query("q1", "why"), (Candidate("d1", "a"), Candidate("d1", "b")))
+
+
+async def test_empty_and_huge_passages_are_passages() -> None:
+    ranking = await reranker(MemoryModel(completion("[3] > [2] > [1]"))).arerank("why", ["", "x " * 500_000, "b"])
+    assert ranking.docids == ("2", "1", "0")
+    assert ranking.receipt.truncated >= 1
+
+
+async def test_what_it_costs_is_on_the_receipt(tmp_path: object) -> None:
+    from pathlib import Path
+
+    prices = Path(str(tmp_path)) / "prices.toml"
+    prices.write_text('["memory/model"]\ninput = 1\noutput = 2\n')
+    ranking = await reranker(MemoryModel(completion("[1] > [2]")), prices=prices, budget_usd="0.01").arerank(
+        request_of(2)
+    )
+    assert ranking.receipt.usd == Decimal("0.00002")
+    assert ranking.receipt.priced
