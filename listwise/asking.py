@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from listwise.calls import Call, Message
-from listwise.errors import AnswerError, Auth, BadRequest, BudgetExceeded, CallError, Refused, Unreadable
+from listwise.calls import Call, Completion, Message
+from listwise.errors import AnswerError, Auth, BadRequest, BudgetExceeded, CallError, Unreadable
 from listwise.layers import Answer, Layer
 from listwise.permutation import Parsed, complete, parse
 from listwise.policy import OnBadAnswer
@@ -63,10 +63,10 @@ class Asker:
             if isinstance(error, Auth):
                 self._locked_out = error
             return Reply(error=str(error), stops=isinstance(error, Auth | BadRequest), calls=1)
-        first = Reply(calls=1, answers=(answer,), parsed=parse(answer.completion.text, call.passages))
-        if self._on_bad_answer == "reask" and not _is_whole(first.parsed, call):
-            return self._read(call, tab, await self._ask_again(call, first, tab))
-        return self._read(call, tab, first)
+        first = Reply(calls=1, answers=(answer,), parsed=_parse(answer.completion, call.passages))
+        if self._on_bad_answer == "reask" and not _is_whole(first.parsed):
+            return self._read(tab.qid, await self._ask_again(call, first, tab))
+        return self._read(tab.qid, first)
 
     async def _ask_again(self, call: Call, first: Reply, tab: Tab) -> Reply:
         """Show the bad answer and ask once more; the better of both counts."""
@@ -78,31 +78,37 @@ class Asker:
             return first
         except CallError:
             return replace(first, calls=2)
-        parsed = parse(answer.completion.text, call.passages)
+        parsed = _parse(answer.completion, call.passages)
         both = (*first.answers, answer)
         if first.parsed is not None and len(parsed.identifiers) < len(first.parsed.identifiers):
             return replace(first, calls=2, answers=both[::-1])
         return Reply(calls=2, answers=both, parsed=parsed)
 
-    def _read(self, call: Call, tab: Tab, reply: Reply) -> Reply:
+    def _read(self, qid: str, reply: Reply) -> Reply:
         """Turn the parsed answer into a permutation, or say why not, as the policy has it."""
         parsed = reply.parsed
         assert parsed is not None
-        whole = _is_whole(parsed, call)
+        whole = _is_whole(parsed)
         if not whole and self._on_bad_answer == "raise":
-            raise _complaint(tab.qid, parsed, call)
-        if not parsed.ok:
-            return replace(reply, error=f"no ranking can be read from the answer ({parsed.failure})")
+            raise _complaint(qid, parsed)
+        if (why := parsed.error) is not None:
+            return replace(reply, error=str(why))
         if not whole and self._on_bad_answer == "keep":
             return replace(reply, error="the answer does not name every passage")
-        return replace(reply, permutation=complete(parsed, range(call.passages)))
+        return replace(reply, permutation=complete(parsed))
 
 
-def _is_whole(parsed: Parsed | None, call: Call) -> bool:
-    return parsed is not None and parsed.ok and len(parsed.identifiers) == call.passages
+def _parse(completion: Completion, n: int) -> Parsed:
+    """Read a raw answer; one that the server itself calls a refusal is one, if it ranks nothing."""
+    parsed = parse(completion.text, n)
+    return Parsed.failed(n, "refused") if parsed.failure and completion.finish == "refusal" else parsed
 
 
-def _complaint(qid: str, parsed: Parsed, call: Call) -> AnswerError:
-    kind = Refused if parsed.failure == "refused" else Unreadable
-    what = parsed.failure or f"it names {len(parsed.identifiers)} of {call.passages} passages"
-    return kind(f"query {qid!r}: the answer is no whole ranking ({what}); another policy would go on without it")
+def _is_whole(parsed: Parsed | None) -> bool:
+    return parsed is not None and parsed.failure is None and len(parsed.identifiers) == parsed.n
+
+
+def _complaint(qid: str, parsed: Parsed) -> AnswerError:
+    """What to raise for an answer that is no whole ranking; names the query."""
+    why = parsed.error or Unreadable(f"the answer names {len(parsed.identifiers)} of {parsed.n} passages")
+    return type(why)(f"query {qid!r}: {why}")

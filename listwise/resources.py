@@ -1,4 +1,4 @@
-"""Finds the files that users edit: ``prompts/`` and ``routing/``, inside the wheel or at the top of the checkout."""
+"""Finds the files that users edit, ``prompts/`` and ``routing/``: inside the wheel, or in the checkout."""
 
 from __future__ import annotations
 

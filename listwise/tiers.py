@@ -12,7 +12,6 @@ from listwise.calls import Sampling
 from listwise.engine import Engine
 from listwise.layers import stack
 from listwise.models.base import Model, Scorer
-from listwise.models.registry import load_model
 from listwise.policy import Policy
 from listwise.prompting import Prompter, load_template
 from listwise.spend.prices import PriceBook, require_price
@@ -63,7 +62,7 @@ class LlmTier:
         depth = policy.llm_depth or policy.depth
         strategy = make(policy.strategy, window=policy.window, stride=policy.stride, depth=depth)
         template = load_template(policy.prompt or default_prompt(policy.llm))
-        model = own or load_model(policy.llm, base_url=policy.base_url, api=policy.api)
+        model = own or _model(policy, policy.llm)
         identity = model.identity
         book = PriceBook.read(policy.prices) if policy.prices else PriceBook()
         price = book.find(identity.name, identity.base_url)
@@ -80,11 +79,12 @@ class LlmTier:
             timeout_s=policy.timeout_s,
             attempts=policy.attempts,
         )
+        answer_tokens = _answer_tokens(policy, model)
         engine = Engine(
             Asker(layer, policy.on_bad_answer),
-            Prompter(template, counter=counter, context_tokens=model.context_tokens),
+            Prompter(template, counter=counter, context_tokens=model.context_tokens, answer_tokens=answer_tokens),
             strategy,
-            sampling_for(policy, model),
+            lambda n: Sampling(answer_tokens(n), policy.temperature, policy.reasoning_effort, policy.seed),
         )
         return cls(engine, model, store, policy.strategy, price is not None, lambda: cls.of(policy, own))
 
@@ -105,16 +105,13 @@ def default_prompt(model: str) -> str:
     return "rankzephyr" if "rank_zephyr" in name or "rank_vicuna" in name else "rankgpt"
 
 
-def sampling_for(policy: Policy, model: Model) -> Callable[[int], Sampling]:
-    """How to draw an answer for a window of ``n`` passages."""
+def _model(policy: Policy, name: str) -> Model:
+    from listwise.models.registry import load_model
 
-    def sampling(n: int) -> Sampling:
-        needed = TOKENS_AROUND + TOKENS_A_PASSAGE * n + (REASONING_TOKENS if model.reasons else 0)
-        return Sampling(
-            max_output_tokens=policy.max_output_tokens or needed,
-            temperature=policy.temperature,
-            reasoning_effort=policy.reasoning_effort,
-            seed=policy.seed,
-        )
+    return load_model(name, base_url=policy.base_url, api=policy.api)
 
-    return sampling
+
+def _answer_tokens(policy: Policy, model: Model) -> Callable[[int], int]:
+    """How many tokens the answer to a window of ``n`` passages may take."""
+    around = TOKENS_AROUND + (REASONING_TOKENS if model.reasons else 0)
+    return lambda n: policy.max_output_tokens or around + TOKENS_A_PASSAGE * n

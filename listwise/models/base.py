@@ -30,6 +30,11 @@ class Model(Protocol):
         """Tokens that prompt and answer share."""
         ...
 
+    @property
+    def reasons(self) -> bool:
+        """Whether it spends output tokens on reasoning before it answers."""
+        ...
+
     async def complete(self, call: Call, *, timeout_s: float) -> Completion:
         """Ask once. ``timeout_s`` bounds the whole exchange."""
         ...

@@ -12,6 +12,7 @@ from listwise.permutation.scan import Mark, Run
 
 _LIST_NUMBER = re.compile(r"[ \t*]*[.):-][ \t*]*")
 _BARE_LIST_NUMBER = re.compile(r"[.)][ \t]+")
+_JOINS = re.compile(r"[>,;]|\b(?:and|then)\b", re.IGNORECASE)
 _CUE = re.compile(r"(?::|\b(?:is|are|be))[\s*\"'(]*\Z")
 
 
@@ -26,43 +27,41 @@ class Chain(NamedTuple):
     """Brackets or names say that these are identifiers."""
     linked: bool
     """Joined by ``>``."""
+    leads: bool
+    """Begins its line."""
+    ends_line: bool
     alone: bool
     """On lines of its own, but for words that announce it."""
-    ends_line: bool
-
-    @property
-    def listed(self) -> bool:
-        """Set apart from prose by its form."""
-        return self.linked or self.marks[0].leads
 
 
 def chain_of(run: Run, text: str, n: int, *, end: int) -> Chain | None:
-    """Read a run; None where none of its numbers is an identifier. ``end`` is where the text ends, without space."""
+    """Read a run; None where it holds no identifier. ``end`` is where the text ends, trailing space aside."""
     gaps = [text[one.end : other.start] for one, other in pairwise(run.marks)]
     strong = any(not mark.bare for mark in run.marks)
     marks, repairs = _bracketed(run.marks, gaps) if strong else _bare(run.marks, gaps)
     if marks and marks[-1].end == end and _may_be_cut(marks[-1], text, n):
         marks = marks[:-1]
         repairs["cut_off"] = 1
-    identifiers = tally(marks, n, repairs)
+    identifiers = tally((mark.value for mark in marks), n, repairs)
     if not identifiers:
         return None
     linked = any(">" in gap for gap in gaps)
     repairs["tied"] = sum("=" in gap and ">" not in gap for gap in gaps) if linked else 0
-    alone = run.ends_line and (marks[0].leads or announced(text, marks[0])) and not _is_range(marks, text)
-    return Chain(marks, identifiers, repairs, strong, linked, alone, run.ends_line)
+    leads = run.marks[0].leads
+    alone = run.ends_line and (leads or announced(text, marks[0])) and not _is_range(marks, text)
+    return Chain(marks, identifiers, repairs, strong, linked, leads, run.ends_line, alone)
 
 
-def tally(marks: Iterable[Mark], n: int, repairs: Counter[str]) -> tuple[int, ...]:
+def tally(numbers: Iterable[int], n: int, repairs: Counter[str]) -> tuple[int, ...]:
     """The identifiers of passages shown, each once, in order; counts the others in ``repairs``."""
     seen: dict[int, None] = {}
-    for mark in marks:
-        if not 1 <= mark.value <= n:
+    for number in numbers:
+        if not 1 <= number <= n:
             repairs["out_of_range"] += 1
-        elif mark.value in seen:
+        elif number in seen:
             repairs["repeated"] += 1
         else:
-            seen[mark.value] = None
+            seen[number] = None
     return tuple(seen)
 
 
@@ -80,7 +79,7 @@ def _bracketed(marks: Sequence[Mark], gaps: Sequence[str]) -> tuple[list[Mark], 
         inside = inside and before is not None and not mark.opens and "]" not in before
         if not mark.bare or inside or (_joins(before) and _joins(after)):
             kept.append(mark)
-            repairs["lost_bracket"] += not (mark.opens or mark.named or inside)
+            repairs["unbracketed" if mark.named else "lost_bracket"] += not (mark.opens or inside)
         else:
             repairs["list_numbers"] += after is not None and _LIST_NUMBER.fullmatch(after) is not None
         inside = (mark.opens or inside) and not mark.closes
@@ -89,7 +88,7 @@ def _bracketed(marks: Sequence[Mark], gaps: Sequence[str]) -> tuple[list[Mark], 
 
 
 def _joins(gap: str | None) -> bool:
-    return gap is None or ">" in gap or "," in gap or ";" in gap
+    return gap is None or _JOINS.search(gap) is not None
 
 
 def _never_closed(marks: Sequence[Mark]) -> int:

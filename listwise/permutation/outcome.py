@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -49,6 +49,7 @@ class Parsed:
     ``cut_off``       a last identifier of which digits may be missing; it is not believed
     ``glyphs``        characters that stand for digits, brackets or signs
     ``letters``       identifiers given as letters
+    ``clipped``       1 where an answer is too long to be a ranking; its middle was not read
     ``prose``         1 where words surround the ranking
     ``rated``         1 where passages are listed as shown, with ratings: the ratings order them
     ``several``       rankings beyond the first one; a later one replaces or continues an earlier one
@@ -83,15 +84,7 @@ def complete(parsed: Parsed, prior: int | Sequence[int] | None = None) -> tuple[
         ValueError: ``prior`` is not a permutation of the ``n`` positions that were parsed.
     """
     order = range(parsed.n) if prior is None else range(prior) if isinstance(prior, int) else prior
-    _check(order, parsed.n)
+    if sorted(order) != list(range(parsed.n)):
+        raise ValueError(f"the prior order is not a permutation of 0..{parsed.n - 1}")
     named = {identifier - 1: None for identifier in parsed.identifiers}
     return (*named, *(position for position in order if position not in named))
-
-
-def _check(order: Iterable[int], n: int) -> None:
-    if isinstance(order, range):
-        fits = order == range(n)
-    else:
-        fits = sorted(order) == list(range(n))
-    if not fits:
-        raise ValueError(f"the prior order is not a permutation of 0..{n - 1}")

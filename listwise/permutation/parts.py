@@ -1,4 +1,4 @@
-"""Which part of an answer is the answer: thinking is dropped, marked spans are found."""
+"""Which part of an answer is the answer: thinking is dropped, marked spans are found, length is bounded."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ _BOUND = re.compile(
     r"\[\s{0,4}(?:(?P<start>start)|end)\s{0,4}\]|<(?:/(?:answer|ranking|output)|(?P<open>answer|ranking|output))>",
     re.IGNORECASE,
 )
+
+
+_LONGEST = 100_000
+_LONGEST_PER_PASSAGE = 32
+_WORD = 64
 
 
 class Said(NamedTuple):
@@ -51,6 +56,23 @@ def without_thinking(text: str) -> Said:
     if not thinking:
         kept.append(text[resume:])
     return Said("\n".join(kept) if len(kept) > 1 else kept[0], thinking)
+
+
+def clipped(text: str, n: int) -> str:
+    """The beginning and the end of an answer longer than 100,000 characters (or 32 for each passage).
+
+    Much more than any ranking takes, so that no answer takes long to read. Nothing is put between the halves: a
+    loop that runs to the token limit stays one run, in which the first mention of a passage counts.
+    """
+    limit = max(_LONGEST, _LONGEST_PER_PASSAGE * n)
+    if len(text) <= limit:
+        return text
+    head, tail = limit // 2, len(text) - limit // 2
+    while head > limit // 2 - _WORD and not text[head].isspace():
+        head -= 1
+    while tail < len(text) - limit // 2 + _WORD and not text[tail].isspace():
+        tail += 1
+    return f"{text[:head]}\n{text[tail:]}"
 
 
 def spans(text: str) -> Spans:

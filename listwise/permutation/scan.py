@@ -16,12 +16,12 @@ _TOKEN = re.compile(
           [$€£]\s?[0-9]++ | [0-9]++(?:[./:][0-9]++)++ | [0-9]++\s?% | [0-9]++[^\W\d]\w*+ | \.{{3,}}+ )
     | (?P<ordinal> \b(?:rank|place|position|top|step)[\s:#_]{{0,3}}[0-9]++ )
     | (?P<number>
-          (?P<name> \b{NAMES}(?:\s(?:ids?|identifiers?|numbers?|no\.?))?(?:-|[\s:#_*"']{{0,4}})(?=[\[0-9]) )?
+          (?P<name> \b{NAMES}(?:\s(?:ids?|identifiers?|numbers?|no\.?))?(?:-|[ \t:#_*"']{{0,4}})(?=[\[0-9]) )?
           (?P<open> \[[\s"'*#]{{0,9}} (?:(?:{NAMES}|[dp])[\s:#_-]{{0,3}})? )?
           (?P<minus> (?<![\w\])])- )?
           (?P<digits> [0-9]++ )
           (?P<close> [\s"'*]{{0,9}}\] )? )
-    | (?P<join> \b(?:and|then|followed|by)\b )
+    | (?P<join> \b(?:and|then|followed|by)\b | </?[a-z][a-z0-9]{{0,19}}/?> | <\|[a-z_]{{1,29}}\|> )
     | (?P<word> [^\W\d_][\w']*+ )
     """,
     re.VERBOSE | re.IGNORECASE,

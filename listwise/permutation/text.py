@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from listwise.permutation.chains import Chain, announced, chain_of, tally
 from listwise.permutation.outcome import Form
@@ -51,38 +52,42 @@ def read_text(text: str, n: int) -> Reading | None:
 def join(readings: Sequence[Reading], n: int) -> Reading:
     """What several rankings of one answer say together.
 
-    The last that is at least half as long as the longest is meant. Those beside it that share no identifier with
-    it are further groups of the same ranking ("now the remaining passages"), if together they name most passages.
+    The last sure one that is at least half as long as the longest is meant. Those beside it that share no
+    identifier with it are further groups of the same ranking ("now the remaining passages"), if together they name
+    more than half of the passages.
 
     Args:
         readings: at least one, in the order written.
         n: the number of passages.
     """
     longest = max(len(reading.identifiers) for reading in readings)
-    meant = max(i for i, reading in enumerate(readings) if 2 * len(reading.identifiers) >= longest)
-    group = _neighbours(readings, meant)
+    long = [i for i, reading in enumerate(readings) if 2 * len(reading.identifiers) >= longest]
+    meant = max(long, key=lambda i: (readings[i].sure, i))
+    group = _with_neighbours(readings, meant)
     identifiers = tuple(identifier for reading in group for identifier in reading.identifiers)
     if 2 * len(identifiers) <= n:
         group, identifiers = [readings[meant]], readings[meant].identifiers
     repairs = sum((reading.repairs for reading in group), Counter[str]())
-    repairs["several"] += len(readings) - 1
+    repairs["several"] += sum(reading.sure for i, reading in enumerate(readings) if i != meant)
     return Reading(identifiers, repairs, readings[meant].form, readings[meant].sure)
 
 
-def _neighbours(readings: Sequence[Reading], meant: int) -> list[Reading]:
-    """The readings around the one meant, up to the first on either side that names one of them again."""
-    group = [readings[meant]]
+def _with_neighbours(readings: Sequence[Reading], meant: int) -> list[Reading]:
+    """The reading meant and the sure ones around it; before it, up to the first that names a passage again."""
+    before: list[Reading] = []
     named = set(readings[meant].identifiers)
     for reading in reversed(readings[:meant]):
-        if not named.isdisjoint(reading.identifiers):
+        if reading.sure and not named.isdisjoint(reading.identifiers):
             break
-        named.update(reading.identifiers)
-        group.insert(0, reading)
-    for reading in readings[meant + 1 :]:
-        if named.isdisjoint(reading.identifiers):
+        if reading.sure:
             named.update(reading.identifiers)
-            group.append(reading)
-    return group
+            before.append(reading)
+    after: list[Reading] = []
+    for reading in readings[meant + 1 :]:
+        if reading.sure and named.isdisjoint(reading.identifiers):
+            named.update(reading.identifiers)
+            after.append(reading)
+    return [*reversed(before), readings[meant], *after]
 
 
 def _read_numbers(scanned: Scanned, text: str, n: int) -> Reading | None:
@@ -100,7 +105,7 @@ def _read_numbers(scanned: Scanned, text: str, n: int) -> Reading | None:
 
 def _read_marked(strong: Sequence[Chain], bare: Sequence[Chain], text: str, n: int) -> Reading | None:
     marks = [mark for chain in strong for mark in chain.marks]
-    named = len(tally(marks, n, Counter()))
+    named = len(tally((mark.value for mark in marks), n, Counter()))
     ranked = [chain for chain in strong if len(chain.identifiers) > 1]
     longest = max((len(chain.identifiers) for chain in ranked), default=1)
     chains = sorted(
@@ -119,11 +124,7 @@ def _read_marked(strong: Sequence[Chain], bare: Sequence[Chain], text: str, n: i
 
 
 def _read_chains(chains: Sequence[Chain], text: str, n: int) -> Reading | None:
-    if not chains:
-        return None
-    longest = max(len(chain.identifiers) for chain in chains)
-    chosen = [chain for chain in chains if chain.listed or 2 * len(chain.identifiers) >= longest]
-    return join([_chain_reading(chain, text) for chain in chosen], n)
+    return join([_chain_reading(chain, text) for chain in chains], n) if chains else None
 
 
 def _chain_reading(chain: Chain, text: str) -> Reading:
@@ -136,20 +137,20 @@ def _chain_reading(chain: Chain, text: str) -> Reading:
 
 def _read_list(marks: Sequence[Mark], text: str, n: int, form: Form) -> Reading:
     repairs: Counter[str] = Counter(lost_bracket=sum(mark.opens != mark.closes for mark in marks))
-    identifiers = tally(marks, n, repairs)
+    identifiers = tally((mark.value for mark in marks), n, repairs)
     return Reading(_by_rating(marks, identifiers, text, repairs), repairs, form, sure=form == "list")
 
 
 def _believable(chain: Chain) -> bool:
-    """Whether numbers without brackets are a ranking: joined by ``>`` or on lines of their own, and mostly shown."""
+    """Whether bare numbers are a ranking: joined by ``>`` or on lines of their own, and mostly shown."""
     return (chain.linked or chain.alone) and 2 * chain.repairs["out_of_range"] <= len(chain.marks)
 
 
 def _read_bare_list(chains: Iterable[Chain], n: int) -> Reading | None:
     """Lines that begin with a number: identifiers unless they merely count, and only if they name half of all."""
-    marks = [chain.marks[0] for chain in chains if not chain.strong and chain.marks[0].leads]
+    marks = [chain.marks[0] for chain in chains if not chain.strong and chain.leads]
     repairs: Counter[str] = Counter(unbracketed=len(marks))
-    identifiers = tally(marks, n, repairs)
+    identifiers = tally((mark.value for mark in marks), n, repairs)
     counts = identifiers == tuple(range(1, len(identifiers) + 1))
     few = len(identifiers) < 2 or 2 * len(identifiers) < n
     return None if counts or few else Reading(identifiers, repairs, "list")
@@ -173,7 +174,7 @@ def _by_rating(
     marks: Sequence[Mark], identifiers: tuple[int, ...], text: str, repairs: Counter[str]
 ) -> tuple[int, ...]:
     """Passages listed in the order shown, each with a rating, are ordered by their ratings, higher first."""
-    ascending = all(one < other for one, other in zip(identifiers, identifiers[1:], strict=False))
+    ascending = all(one < other for one, other in pairwise(identifiers))
     if not ascending or len(identifiers) < 2 or repairs["repeated"] or repairs["out_of_range"]:
         return identifiers
     ends = [*(mark.start for mark in marks[1:]), len(text)]
@@ -187,9 +188,8 @@ def _by_rating(
 
 
 def _rating(entry: str) -> float | None:
-    found = _RATED_AT_ONCE.match(entry)
-    for found in _RATING.finditer(entry):
-        pass
+    spelt_out = list(_RATING.finditer(entry))
+    found = spelt_out[-1] if spelt_out else _RATED_AT_ONCE.match(entry)
     return None if found is None else float(found["rating"])
 
 

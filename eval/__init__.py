@@ -1,0 +1,1 @@
+"""Experiment definitions, benchmarks and recorded results; not part of the wheel."""

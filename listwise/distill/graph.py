@@ -1,0 +1,242 @@
+"""Writes BERT encoders as ONNX graphs with block-quantized weights, by hand: no torch, no tracing.
+
+Linear layers have int8 weights with one scale an output, and read activations in uint8 with scales fixed by
+calibration. So a passage's scores do not depend on its batch mates, as they would with dynamic quantization, whose
+scale is that of the whole batch. Embedding tables are stored in int8 or int4, and only the rows that a text needs
+are unpacked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+Array = NDArray[Any]
+Weights = Mapping[str, Array]
+"""Parameters of one encoder by their name in `transformers`, without the ``bert.`` in front."""
+
+OPSET = 20
+MICROSOFT = "com.microsoft"
+WEIGHT_LEVELS = 64
+"""Largest weight of a linear layer: 7 bits, as processors without VNNI add two products in 16 bits and saturate."""
+TABLE_BLOCK = 32
+"""Columns that share a scale in an int4 table."""
+LAYER_NORM_EPSILON = 1e-12
+
+
+Range = tuple[float, float]
+"""The least and the largest value that a tensor takes, as far as calibration saw."""
+
+
+class Quantized(NamedTuple):
+    """Names of a uint8 tensor, its scale and its zero point."""
+
+    values: str
+    scale: str
+    zero: str
+
+
+class GraphBuilder:
+    """Collects nodes and initializers; every method returns the name of the tensor that it made."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, value: Array) -> str:
+        """Store a tensor once; the same name again is the same tensor."""
+        if name not in self._initializers:
+            self._initializers[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        return name
+
+    def ints(self, *values: int) -> str:
+        """A vector of int64, for axes and shapes."""
+        return self.constant("i" + "_".join(map(str, values)), np.array(values, np.int64))
+
+    def number(self, value: float) -> str:
+        """A float scalar."""
+        return self.constant(f"f{value!r}", np.array(value, np.float32))
+
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output; an input of ``""`` is left out."""
+        output = f"{kind}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(kind, inputs, [output], domain=domain, **attributes))
+        return output
+
+    def quantized(self, x: str, name: str, span: Range) -> Quantized:
+        """``x`` in uint8 with a scale and a zero point that were fixed when the graph was made."""
+        low, high = min(span[0], 0.0), max(span[1], 0.0)
+        step = max(high - low, 1e-6) / 255
+        scale = self.constant(f"{name}.step", np.array(step, np.float32))
+        zero = self.constant(f"{name}.zero", np.array(round(-low / step), np.uint8))
+        return Quantized(self.op("QuantizeLinear", x, scale, zero), scale, zero)
+
+    def linear(self, x: Quantized, name: str, weight: Array, bias: Array) -> str:
+        """``x @ weight.T + bias`` in float with int8 weights; ``weight`` is [outputs, inputs]."""
+        stored, scales = quantize_linear(weight)
+        return self.op(
+            "MatMulIntegerToFloat",
+            x.values,
+            self.constant(f"{name}.q", stored),
+            x.scale,
+            self.constant(f"{name}.scale", scales),
+            x.zero,
+            "",
+            self.constant(f"{name}.bias", bias.astype(np.float32)),
+            domain=MICROSOFT,
+        )
+
+    def rows8(self, name: str, table: Array, indices: str) -> str:
+        """Rows of a table stored in int8 with one scale a row."""
+        scale = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-8) / 127
+        stored = np.rint(table / scale).astype(np.int8)
+        rows = self.op("Gather", self.constant(f"{name}.q", stored), indices)
+        scales = self.op("Gather", self.constant(f"{name}.scale", scale.astype(np.float32)), indices)
+        return self.op("Mul", self.op("Cast", rows, to=TensorProto.FLOAT), scales)
+
+    def rows4(self, name: str, table: Array, indices: str) -> str:
+        """Rows of a table stored in int4, two to a byte: the first half of the columns in the low bits."""
+        packed, scales = quantize_table(table)
+        width, blocks = table.shape[1], scales.shape[1]
+        rows = self.op("Gather", self.constant(f"{name}.q", packed), indices)
+        low = self.op("BitwiseAnd", rows, self.constant("low_bits", np.array(15, np.uint8)))
+        four = self.constant("four", np.array(4, np.uint8))
+        high = self.op("BitShift", rows, four, direction="RIGHT")
+        both = self.op("Cast", self.op("Concat", low, high, axis=-1), to=TensorProto.FLOAT)
+        centred = self.op("Sub", both, self.number(8.0))
+        grouped = self.op("Reshape", centred, self.ints(0, 0, blocks, TABLE_BLOCK))
+        chosen = self.op("Gather", self.constant(f"{name}.scale", scales), indices)
+        scale = self.op("Unsqueeze", self.op("Cast", chosen, to=TensorProto.FLOAT), self.ints(-1))
+        return self.op("Reshape", self.op("Mul", grouped, scale), self.ints(0, 0, width))
+
+    def layer_norm(self, x: str, name: str, weights: Weights) -> str:
+        """Layer normalisation over the last axis with ``name``'s weight and bias."""
+        gain = self.constant(f"{x}.gain", weights[f"{name}.weight"])
+        bias = self.constant(f"{x}.bias", weights[f"{name}.bias"])
+        return self.op("LayerNormalization", x, gain, bias, axis=-1, epsilon=LAYER_NORM_EPSILON)
+
+    def save(self, path: Path, inputs: Sequence[onnx.ValueInfoProto], outputs: Mapping[str, str]) -> None:
+        """Check the graph and write it; ``outputs`` maps the public names to tensors of rank 2."""
+        for public, tensor in outputs.items():
+            self._nodes.append(helper.make_node("Identity", [tensor], [public]))
+        shape = ["batch", None]
+        declared = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in outputs]
+        graph = helper.make_graph(
+            self._nodes, "listwise", list(inputs), declared, initializer=list(self._initializers.values())
+        )
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
+        model = helper.make_model(graph, opset_imports=opsets, producer_name="listwise")
+        model.ir_version = 9
+        onnx.checker.check_model(model)
+        onnx.save(model, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """One BERT encoder: its parameters and how to store its table of tokens."""
+
+    name: str
+    weights: Weights
+    ranges: Mapping[str, Range]
+    """What each linear layer was given, by its name."""
+    heads: int
+    table_bits: Literal[4, 8]
+
+    @property
+    def layers(self) -> int:
+        """How many transformer layers there are."""
+        return sum(name.endswith("attention.self.query.weight") for name in self.weights)
+
+    @property
+    def table(self) -> Array:
+        """The table of tokens, [vocabulary, hidden]."""
+        return self.weights["embeddings.word_embeddings.weight"]
+
+    def tokens(self, graph: GraphBuilder, ids: str) -> str:
+        """Rows of the table of tokens."""
+        look_up = graph.rows4 if self.table_bits == 4 else graph.rows8
+        return look_up(f"{self.name}.tokens", self.table, ids)
+
+    def hidden(self, graph: GraphBuilder, ids: str, mask: str) -> str:
+        """The last layer's states, [batch, length, hidden], of int64 ``ids`` and ``mask``."""
+        x = self._embed(graph, ids)
+        short_mask = graph.op("Cast", mask, to=TensorProto.INT32)
+        for layer in range(self.layers):
+            x = self._layer(graph, x, short_mask, f"encoder.layer.{layer}")
+        return x
+
+    def linear(self, graph: GraphBuilder, x: str, *names: str) -> list[str]:
+        """The linear layers ``names`` of this encoder, all of one input."""
+        first = f"{self.name}.{names[0]}"
+        stored = graph.quantized(x, first, self.ranges[names[0]])
+        return [
+            graph.linear(
+                stored, f"{self.name}.{name}", self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+            )
+            for name in names
+        ]
+
+    def _embed(self, graph: GraphBuilder, ids: str) -> str:
+        positions = self.weights["embeddings.position_embeddings.weight"]
+        kinds = self.weights["embeddings.token_type_embeddings.weight"]
+        length = graph.op("Gather", graph.op("Shape", ids), graph.constant("one", np.array(1, np.int64)))
+        zero, one = graph.constant("zero", np.array(0, np.int64)), graph.constant("one", np.array(1, np.int64))
+        places = graph.op("Range", zero, length, one)
+        # One kind of segment: its embedding is a constant, so it goes into the positions.
+        placed = graph.rows8(f"{self.name}.positions", positions + kinds[0], places)
+        x = graph.op("Add", self.tokens(graph, ids), placed)
+        return graph.layer_norm(x, "embeddings.LayerNorm", self.weights)
+
+    def _layer(self, graph: GraphBuilder, x: str, mask: str, name: str) -> str:
+        inner = f"{name}.attention.self"
+        query, key, value = self.linear(graph, x, f"{inner}.query", f"{inner}.key", f"{inner}.value")
+        attended = graph.op(
+            "MultiHeadAttention", query, key, value, "", mask, domain=MICROSOFT, num_heads=self.heads
+        )
+        [projected] = self.linear(graph, attended, f"{name}.attention.output.dense")
+        x = graph.layer_norm(graph.op("Add", projected, x), f"{name}.attention.output.LayerNorm", self.weights)
+        [wide] = self.linear(graph, x, f"{name}.intermediate.dense")
+        [narrow] = self.linear(graph, graph.op("Gelu", wide), f"{name}.output.dense")
+        return graph.layer_norm(graph.op("Add", narrow, x), f"{name}.output.LayerNorm", self.weights)
+
+
+def quantize_linear(weight: Array) -> tuple[Array, Array]:
+    """Store [outputs, inputs] floats in int8 with a scale an output.
+
+    Returns:
+        int8 [inputs, outputs] and float32 [outputs].
+    """
+    scale = np.maximum(np.abs(weight).max(axis=1), 1e-8) / WEIGHT_LEVELS
+    return np.rint(weight / scale[:, None]).astype(np.int8).T, scale.astype(np.float32)
+
+
+def quantize_table(table: Array) -> tuple[Array, Array]:
+    """Pack [rows, columns] floats in 4 bits with a scale a block of columns that fits each block best.
+
+    Returns:
+        uint8 [rows, columns / 2], two columns to a byte, and float16 [rows, columns / TABLE_BLOCK].
+    """
+    rows, columns = table.shape
+    blocks = table.reshape(rows, columns // TABLE_BLOCK, TABLE_BLOCK).astype(np.float32)
+    scale = _best_scale(blocks)
+    levels = np.clip(np.rint(blocks / scale) + 8, 0, 15).astype(np.uint8).reshape(rows, columns)
+    low, high = levels[:, : columns // 2], levels[:, columns // 2 :]
+    return low | (high << 4), scale[:, :, 0].astype(np.float16)
+
+
+def _best_scale(blocks: Array) -> Array:
+    """The scale with the least squared error, of a few around the largest value over 7."""
+    largest = np.maximum(np.abs(blocks).max(axis=2, keepdims=True), 1e-4)
+    best, least = largest / 7, np.full_like(largest, np.inf)
+    for share in (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7):
+        scale = (largest * share / 7).astype(np.float16).astype(np.float32)
+        error = np.square(np.clip(np.rint(blocks / scale), -8, 7) * scale - blocks).sum(axis=2, keepdims=True)
+        best, least = np.where(error < least, scale, best), np.minimum(error, least)
+    return best

@@ -1,0 +1,67 @@
+"""The way through an answer, from the raw string to what it says."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from types import MappingProxyType
+
+from listwise.permutation.glyphs import plain
+from listwise.permutation.outcome import Failure, Parsed
+from listwise.permutation.parts import clipped, spans, without_thinking
+from listwise.permutation.structured import read_json
+from listwise.permutation.text import Reading, join, read_text
+
+_REFUSAL = re.compile(
+    r"\b(?:I\s{0,2}(?:am|'m)\s(?:sorry|unable|not\sable)|sorry,|I\sapologi[sz]e|as\san\sAI\b"
+    r"|I\s(?:can\s?not|can't|could\snot|couldn't|won't|will\snot|must\sdecline|do\snot|don't)\s)",
+    re.IGNORECASE,
+)
+_REFUSED_WITHIN = 600
+"""Characters at the beginning of an answer in which a refusal is looked for."""
+
+
+def parse(answer: str, n: int) -> Parsed:
+    """Read what an answer says about the order of ``n`` passages; never raises, whatever the answer.
+
+    Takes time linear in the length of the answer. The package's docstring says when an answer is a ranking; where
+    it is none, ``failure`` of what is returned says why.
+
+    Args:
+        answer: the raw text of a model, with all that surrounds its ranking.
+        n: how many passages were shown, under the identifiers ``1 .. n``.
+    """
+    text, glyphs = plain(answer)
+    said = without_thinking(text)
+    if not said.text.strip():
+        return Parsed.failed(n, "unfinished" if said.unfinished else "empty")
+    whole = clipped(said.text, n)
+    reading = _read(whole, n)
+    if reading is None or (not reading.sure and _refuses(whole)):
+        return Parsed.failed(n, _failure(whole, unfinished=said.unfinished))
+    missing = n - len(reading.identifiers)
+    repairs = reading.repairs + Counter(missing=missing, glyphs=glyphs, clipped=len(whole) < len(said.text))
+    return Parsed(n, reading.identifiers, MappingProxyType(dict(+repairs)), form=reading.form)
+
+
+def _read(text: str, n: int) -> Reading | None:
+    """From the marked spans if they rank anything, else from where an unmarked ranking is likely."""
+    marked = spans(text)
+    ranked = [reading for part in marked.complete if (reading := _read_part(part, n)) is not None]
+    if ranked:
+        return join(ranked, n)
+    return next((reading for part in marked.remainder if (reading := _read_part(part, n)) is not None), None)
+
+
+def _read_part(text: str, n: int) -> Reading | None:
+    return read_json(text, n, read_text) or read_text(text, n)
+
+
+def _refuses(text: str) -> bool:
+    return _REFUSAL.search(text[:_REFUSED_WITHIN]) is not None
+
+
+def _failure(text: str, *, unfinished: bool) -> Failure:
+    if unfinished:
+        return "unfinished"
+    return "refused" if _refuses(text) else "unreadable"

@@ -1,0 +1,275 @@
+"""From a template and a request to prompts that fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple, Protocol
+
+from listwise.calls import AnswerForm, Message
+from listwise.errors import ConfigError, InputError
+from listwise.prompting.fitting import Overhead, limit_for
+from listwise.prompting.neutralise import neutralise
+from listwise.prompting.passages import Count, Excerpt, Passage, prepare
+from listwise.prompting.template import ContentRules, Template
+from listwise.types import Candidate, Request
+
+DEFAULT_OVERHEAD = Overhead()
+INEXACT_FACTOR = 1.25
+"""Room for the difference between an estimate and a vocabulary that is not known."""
+
+
+class TokenEstimate(Protocol):
+    """How a model's tokens are counted; `listwise.spend.tokens.TokenCounter` is one."""
+
+    @property
+    def rung(self) -> str:
+        """``exact``, or how the count is made."""
+        ...
+
+    def estimate(self, text: str) -> int:
+        """Tokens of a text, about right."""
+        ...
+
+    def bound(self, text: str) -> int:
+        """Tokens of a text, never too few."""
+        ...
+
+
+class Cut(NamedTuple):
+    """A passage of which a prompt shows only a part."""
+
+    position: int
+    """In the window, from 0."""
+    shown_chars: int
+    chars: int
+    """Of the passage as it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPrompt:
+    """The prompt of one window."""
+
+    messages: tuple[Message, ...]
+    form: AnswerForm
+    cuts: tuple[Cut, ...]
+    """What was cut, to the template's own limit or to fit the context."""
+    limit: int
+    """What each passage could have at most: words, or tokens where the template keeps head and tail."""
+
+    @property
+    def truncated(self) -> int:
+        """How many passages were cut."""
+        return len(self.cuts)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the messages, see `prompt_sha256`."""
+        return prompt_sha256(self.messages)
+
+
+def prompt_sha256(messages: Sequence[Message]) -> str:
+    """SHA-256 (hex) of messages as canonical JSON: ``[[role, content], ...]`` in ASCII without spaces."""
+    turns = [[message.role, message.content] for message in messages]
+    return hashlib.sha256(json.dumps(turns, separators=(",", ":"), ensure_ascii=True).encode("ascii")).hexdigest()
+
+
+def rough_count(text: str) -> int:
+    """A token every four bytes: for looking at prompts where no model is at hand."""
+    return -(-len(text.encode("utf-8", "replace")) // 4)
+
+
+def render(
+    template: Template, query: str, passages: Sequence[str | Candidate], *, count: Count = rough_count
+) -> tuple[Message, ...]:
+    """The prompt for passages in the order given, cut to the template's own limit, whatever the context.
+
+    ``count`` matters only where the template keeps so many tokens of head and tail.
+    """
+    return RequestPrompts(template, query, passages, count=count).window(range(len(passages))).messages
+
+
+def fit(
+    template: Template,
+    query: str,
+    passages: Sequence[str | Candidate],
+    *,
+    count: Count,
+    context_tokens: int,
+    max_output_tokens: int,
+    overhead: Overhead = DEFAULT_OVERHEAD,
+) -> WindowPrompt:
+    """The prompt for passages in the order given, cut further where prompt and answer would not fit the context.
+
+    Raises:
+        InputError: they would not fit with the shortest passages that the template allows.
+    """
+    space = Space(context_tokens, lambda _: max_output_tokens, overhead)
+    return RequestPrompts(template, query, passages, count=count, space=space).window(range(len(passages)))
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A model's context, and what of it is spoken for."""
+
+    context_tokens: int
+    """Tokens that prompt and answer share."""
+    answer_tokens: Callable[[int], int]
+    """Tokens to leave for the answer to so many passages."""
+    overhead: Overhead = DEFAULT_OVERHEAD
+
+    def left(self, messages: int, passages: int, form: AnswerForm) -> int:
+        """Tokens left for the text of a prompt; can be negative."""
+        taken = self.answer_tokens(passages) + self.overhead.of(messages, passages, form)
+        return self.context_tokens - taken
+
+
+class _Frame:
+    """A prompt without its passages: the same for all windows of one size."""
+
+    def __init__(self, messages: tuple[Message, ...], count: Count) -> None:
+        self._contents = [message.content for message in messages]
+        self._count = count
+        self._tokens: int | None = None
+        self.size = sum(len(content.encode()) for content in self._contents)
+        self.messages = len(messages)
+
+    @property
+    def tokens(self) -> int:
+        """Counted when first asked for: most prompts are short enough by their bytes."""
+        if self._tokens is None:
+            self._tokens = sum(map(self._count, self._contents))
+        return self._tokens
+
+
+class RequestPrompts:
+    """The prompts of one query. A passage is prepared once, for all windows that show it."""
+
+    def __init__(
+        self,
+        template: Template,
+        query: str,
+        passages: Sequence[str | Candidate],
+        *,
+        count: Count,
+        space: Space | None = None,
+        qid: str | None = None,
+    ) -> None:
+        """Without ``space``, prompts are as long as the template lets them be."""
+        self._template = template
+        self._query = neutralise(query, template.rules.neutralise)
+        self._given = passages
+        self._count = count
+        self._space = space
+        self._qid = qid
+        self._passages: dict[int, Passage] = {}
+        self._frames: dict[int, _Frame] = {}
+
+    def window(self, window: Sequence[int]) -> WindowPrompt:
+        """The prompt that shows the passages at these positions, in this order.
+
+        Raises:
+            InputError: no prompt for them fits the context.
+        """
+        passages = [self._passage(position) for position in window]
+        limit = self._limit(passages)
+        excerpts = [passage.at(limit) for passage in passages]
+        cuts = tuple(
+            Cut(at, len(excerpt.text), passages[at].chars) for at, excerpt in enumerate(excerpts) if excerpt.cut
+        )
+        messages = self._template.fill(self._query, [excerpt.text for excerpt in excerpts])
+        return WindowPrompt(messages, self._template.form, cuts, limit)
+
+    def _passage(self, position: int) -> Passage:
+        if position not in self._passages:
+            text = _content(self._given[position], self._template.rules)
+            self._passages[position] = prepare(text, self._template.rules, self._count)
+        return self._passages[position]
+
+    def _limit(self, passages: Sequence[Passage]) -> int:
+        """The template's own limit, or a smaller one that makes the prompt fit."""
+        rules = self._template.rules
+        if self._space is None:
+            return rules.limit
+        frame = self._frame(len(passages))
+        left = self._space.left(frame.messages, len(passages), self._template.form)
+        if frame.size + _size([passage.at(rules.limit) for passage in passages]) <= left:
+            return rules.limit
+        limit = limit_for(passages, rules.limit, rules.floor, left - frame.tokens, rules.shrink)
+        if limit is None:
+            raise InputError(self._too_long(len(passages)), qid=self._qid)
+        return limit
+
+    def _frame(self, passages: int) -> _Frame:
+        if passages not in self._frames:
+            empty = self._template.fill(self._query, [""] * passages)
+            self._frames[passages] = _Frame(empty, self._count)
+        return self._frames[passages]
+
+    def _too_long(self, passages: int) -> str:
+        assert self._space is not None
+        rules = self._template.rules
+        unit = "words" if rules.keep == "head" else "tokens"
+        return (
+            f"a prompt with {passages} passages does not fit the model's context of {self._space.context_tokens} "
+            f"tokens, of which {self._space.answer_tokens(passages)} are kept for the answer, not even with "
+            f"passages cut to {rules.floor} {unit}; use a smaller window, a shorter query, or a model with a "
+            "larger context"
+        )
+
+
+class Prompter:
+    """Makes the prompts of requests for one template and one model."""
+
+    def __init__(
+        self,
+        template: Template,
+        *,
+        counter: TokenEstimate,
+        context_tokens: int,
+        answer_tokens: Callable[[int], int] = lambda passages: 64 + 8 * passages,
+        overhead: Overhead = DEFAULT_OVERHEAD,
+    ) -> None:
+        """``answer_tokens`` says how many tokens to leave for the answer to a window of so many passages.
+
+        Raises:
+            ConfigError: no prompt with two passages, however short, fits the context.
+        """
+        self.template = template
+        self._count = careful(counter)
+        self._space = Space(context_tokens, answer_tokens, overhead)
+        try:
+            RequestPrompts(template, "", ["", ""], count=self._count, space=self._space).window((0, 1))
+        except InputError as error:
+            raise ConfigError(f"template {template.name}: {error.message}") from error
+
+    def for_request(self, request: Request) -> Callable[[Sequence[int]], WindowPrompt]:
+        """What makes the prompts of a request: see `RequestPrompts.window`."""
+        query = request.query
+        return RequestPrompts(
+            self.template, query.text, request.candidates, count=self._count, space=self._space, qid=query.qid
+        ).window
+
+
+def careful(counter: TokenEstimate) -> Count:
+    """How to count for fitting: exactly where the vocabulary is known, else with room to spare."""
+    if counter.rung == "exact":
+        return counter.estimate
+    return lambda text: min(counter.bound(text), ceil(counter.estimate(text) * INEXACT_FACTOR))
+
+
+def _content(passage: str | Candidate, rules: ContentRules) -> str:
+    """What of a passage the template shows."""
+    if isinstance(passage, str):
+        return passage
+    if rules.keys == ("title", "text"):
+        return passage.content
+    parts = [getattr(passage, key) for key in rules.keys]
+    return " ".join(part for part in parts if part)
+
+
+def _size(excerpts: Sequence[Excerpt]) -> int:
+    return sum(excerpt.size for excerpt in excerpts)

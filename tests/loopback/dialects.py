@@ -1,0 +1,136 @@
+"""The bodies of answers, as each interface writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.loopback.turns import Asked, Said
+
+
+def tokens_of(text: str) -> int:
+    """A rough count, the same every time."""
+    return max(1, -(-len(text) // 4))
+
+
+def counted(asked: Asked, said: Said) -> tuple[int, int]:
+    """Input and output tokens as this server bills them, cached and reasoning ones included."""
+    input_tokens = tokens_of(asked.prompt) if said.input_tokens is None else said.input_tokens
+    output_tokens = tokens_of(said.text) if said.output_tokens is None else said.output_tokens
+    return input_tokens, output_tokens
+
+
+def body(asked: Asked, said: Said) -> dict[str, Any]:
+    """The whole answer in the dialect of the request."""
+    match asked.dialect:
+        case "chat":
+            return _chat(asked, said)
+        case "responses":
+            return _response(asked, said)
+        case "messages":
+            return _message(asked, said)
+    raise ValueError(f"no model answers at {asked.path}")
+
+
+def _chat(asked: Asked, said: Said) -> dict[str, Any]:
+    i, o = counted(asked, said)
+    refused = said.finish == "refusal"
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": said.model or asked.body["model"],
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": None if refused else said.text,
+                    "refusal": said.text if refused else None,
+                },
+                "finish_reason": "length" if said.finish == "length" else "stop",
+                "logprobs": None,
+            }
+        ],
+        "usage": {
+            "prompt_tokens": i,
+            "completion_tokens": o,
+            "total_tokens": i + o,
+            "prompt_tokens_details": {
+                "cached_tokens": said.cached_tokens,
+                "cache_write_tokens": said.cache_write_tokens,
+            },
+            "completion_tokens_details": {"reasoning_tokens": said.reasoning_tokens},
+        },
+    }
+
+
+def _response(asked: Asked, said: Said) -> dict[str, Any]:
+    i, o = counted(asked, said)
+    cut = said.finish == "length"
+    part = (
+        {"type": "refusal", "refusal": said.text}
+        if said.finish == "refusal"
+        else {"type": "output_text", "text": said.text, "annotations": []}
+    )
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1_700_000_000,
+        "model": said.model or asked.body["model"],
+        "status": "incomplete" if cut else "completed",
+        "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+        "error": None,
+        "output": [
+            {"type": "reasoning", "id": "rs_1", "summary": []},
+            {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]},
+        ],
+        "usage": {
+            "input_tokens": i,
+            "input_tokens_details": {
+                "cached_tokens": said.cached_tokens,
+                "cache_write_tokens": said.cache_write_tokens,
+            },
+            "output_tokens": o,
+            "output_tokens_details": {"reasoning_tokens": said.reasoning_tokens},
+            "total_tokens": i + o,
+        },
+    }
+
+
+def _message(asked: Asked, said: Said) -> dict[str, Any]:
+    i, o = counted(asked, said)
+    stops = {"stop": "end_turn", "length": "max_tokens", "refusal": "refusal"}
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": said.model or asked.body["model"],
+        "content": [
+            {"type": "thinking", "thinking": "let me see: [9]", "signature": ""},
+            {"type": "text", "text": said.text},
+        ],
+        "stop_reason": stops[said.finish],
+        "stop_sequence": None,
+        "usage": {
+            "input_tokens": i - said.cached_tokens - said.cache_write_tokens,
+            "cache_read_input_tokens": said.cached_tokens,
+            "cache_creation_input_tokens": said.cache_write_tokens,
+            "output_tokens": o,
+            "output_tokens_details": {"thinking_tokens": said.reasoning_tokens},
+        },
+    }
+
+
+def models(names: tuple[str, ...], max_model_len: int | None) -> dict[str, Any]:
+    """The list of models, with vLLM's ``max_model_len`` if there is one."""
+    length = {} if max_model_len is None else {"max_model_len": max_model_len}
+    return {
+        "object": "list",
+        "data": [{"id": name, "object": "model", "created": 0, "owned_by": "loopback", **length} for name in names],
+    }
+
+
+def tokenized(asked: Asked, max_model_len: int | None) -> dict[str, Any]:
+    """vLLM's answer to ``/tokenize``, for a prompt or for messages."""
+    count = tokens_of(asked.body["prompt"] if "prompt" in asked.body else asked.prompt)
+    return {"count": count, "max_model_len": max_model_len, "tokens": list(range(count)), "token_strs": None}

@@ -1,0 +1,120 @@
+"""What a scripted server can do with a request: answer it as a model would, or fail in one of the ways servers fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Dialect = Literal["chat", "responses", "messages", "tokenize", "models"]
+"""Which interface a request speaks, by its path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as it came."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: Any
+    """Parsed JSON, None without a body."""
+
+    @property
+    def dialect(self) -> Dialect | None:
+        for end, dialect in _DIALECTS.items():
+            if self.path.partition("?")[0].endswith(end):
+                return dialect
+        return None
+
+    @property
+    def prompt(self) -> str:
+        """All that the model is shown, system prompt first, one message a line."""
+        return "\n".join(_texts(self.body))
+
+    @property
+    def max_output_tokens(self) -> int | None:
+        for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
+            if name in self.body:
+                return int(self.body[name])
+        return None
+
+
+_DIALECTS: dict[str, Dialect] = {
+    "/chat/completions": "chat",
+    "/responses": "responses",
+    "/messages": "messages",
+    "/tokenize": "tokenize",
+    "/models": "models",
+}
+
+
+def _texts(body: Any) -> list[str]:
+    if not isinstance(body, dict):
+        return []
+    system = body.get("system") or body.get("instructions") or []
+    messages = body.get("messages") or body.get("input") or []
+    parts = [system] if isinstance(system, str) else list(system)
+    parts += [message["content"] for message in messages] if isinstance(messages, list) else [messages]
+    return [_text(part) for part in parts]
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(_text(part) for part in content)
+    return str(content["text"])
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A model's answer, put into the dialect of the request. Tokens that are None are counted roughly."""
+
+    text: str
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    finish: Literal["stop", "length", "refusal"] = "stop"
+    model: str | None = None
+    """The name to answer by; by default the one asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """Any answer, byte for byte: ``body`` is sent as it is if it is bytes, else as JSON."""
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """The work is done, and no answer ever sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The request is read, then the connection is reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class HalfBody:
+    """The work is done, and the connection closes in the middle of the answer."""
+
+    said: Said = Said("[2] > [1]")
+
+
+Turn = str | Said | Http | Hang | Reset | HalfBody
+Script = Callable[[Asked], Turn]
+
+
+def failure(status: int, message: str = "scripted failure", *, code: str | None = None, **headers: str) -> Http:
+    """An error in a body that both OpenAI's and Anthropic's clients understand. Header names take underscores."""
+    error = {"message": message, "type": code or "scripted_error", "code": code, "param": None}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Http(status, {"type": "error", "error": error}, named)
