@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from listwise.errors import ConfigError
-from listwise.resources import names, resource
+from listwise.resources import did_you_mean, names, resource
 from listwise.spend.tab import Budget
 from listwise.strategies import StrategyName
 
@@ -135,8 +134,7 @@ def _describe(problem: Any) -> str:
         return str(problem["msg"]).removeprefix("Value error, ")
     name = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
-        close = get_close_matches(name, Policy.model_fields, 1)
-        return f"there is no setting {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+        return f"there is no setting {name!r}{did_you_mean(name, tuple(Policy.model_fields))}"
     return f"{name}: {str(problem['msg']).removeprefix('Value error, ')} (found {problem['input']!r})"
 
 

@@ -1,7 +1,7 @@
 """Re-ranks a file of requests with rank_llm's own OpenAI client; runs in the peer's environment, not in ours.
 
-rank_llm 0.26 offers two ways: ``rerank_batch``, which runs whole queries in ``batch_size`` threads, and
-``rerank_async``, which runs windows in asyncio's default thread pool (two cores: six threads, whatever
+For OpenAI models rank_llm 0.26 offers two ways: ``rerank_batch``, which runs whole queries in ``batch_size``
+threads, and ``rerank_async``, which runs them in asyncio's default thread pool (six threads on two cores, whatever
 ``batch_size`` says). The first is the faster and is what runs here, with ``batch_size`` as the concurrency.
 
 Usage: python rank_llm_peer.py REQUESTS.jsonl BASE_URL CONCURRENCY
@@ -29,8 +29,8 @@ def use_vocabulary_of_litellm() -> None:
 
 def coordinator(base_url: str, concurrency: int) -> Any:
     """rank_llm's OpenAI client, warmed up: what it loads once is not charged to its calls."""
-    import rank_llm
-    from rank_llm.rerank.listwise import SafeOpenai
+    import rank_llm  # type: ignore[import-not-found]
+    from rank_llm.rerank.listwise import SafeOpenai  # type: ignore[import-not-found]
 
     templates = Path(rank_llm.__file__).parent / "rerank" / "prompt_templates"
     client = SafeOpenai(
@@ -50,7 +50,7 @@ def coordinator(base_url: str, concurrency: int) -> Any:
 def main(requests_file: str, base_url: str, concurrency: str) -> None:
     """Re-rank, and check that every passage is still there."""
     use_vocabulary_of_litellm()
-    from rank_llm.data import read_requests_from_file
+    from rank_llm.data import read_requests_from_file  # type: ignore[import-not-found]
 
     client = coordinator(base_url, int(concurrency))
     requests = read_requests_from_file(requests_file)

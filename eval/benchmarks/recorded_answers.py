@@ -267,15 +267,17 @@ def report_replays(answers: Sequence[Answer], data: Path, qrels: Qrels) -> str:
         "log (model, first stage, depth, when)", "queries", "whole: every", "ours",
         "nDCG@10, both whole: ours", "every", "nDCG@10, all, rest kept: ours", "every",
     )  # fmt: skip
-    return (
-        f"{table(rows, header)}\n\n"
-        f"{totals['queries']} query runs. All windows are recorded for {totals['every']} of them if every number counts,\n"
-        f"as it did when they were recorded; for {totals['ours']} with our reader; for {totals['both']} with both.\n"
-        "Where our reader orders a window differently, the next window holds other passages than the one recorded,\n"
-        "and there is no answer to it. Such a run is not whole; in the last two columns its other windows keep their\n"
-        f"order. Of {same['runs']} logs the resulting TREC run is known, {same['queries']} queries; replayed whole:\n"
-        f"{same['whole']}; identical to the TREC run: {same['every']} (every number), {same['ours']} (ours)."
-    )
+    return f"{table(rows, header)}\n\n{_in_words(totals, same)}"
+
+
+def _in_words(totals: Mapping[str, int], same: Mapping[str, int]) -> str:
+    return f"""\
+{totals["queries"]} query runs. All windows are recorded for {totals["every"]} of them if every number counts, as it
+did when they were recorded; for {totals["ours"]} with our reader; for {totals["both"]} with both. Where our reader
+orders a window differently, the next window holds other passages than the one recorded, and has no answer. Such a
+run is not whole; in the last two columns its other windows keep their order.
+Of {same["runs"]} logs the resulting TREC run is known, {same["queries"]} queries. Replayed whole: {same["whole"]};
+identical to the TREC run: {same["every"]} (every number), {same["ours"]} (ours)."""
 
 
 def _means(replays: Iterable[Replay], qids: frozenset[str], qrels: Iterable[ir_measures.Qrel]) -> tuple[str, ...]:

@@ -16,9 +16,7 @@ CLIP = 1e4
 """What is taken from the logits of padding, so that it never is the maximum."""
 
 
-def export_hybrid(
-    dense: Encoder, sparse: Encoder, tokenizer: Path, settings: Mapping[str, Any], out: Path
-) -> None:
+def export_hybrid(dense: Encoder, sparse: Encoder, tokenizer: Path, settings: Mapping[str, Any], out: Path) -> None:
     """Write ``model.onnx``, ``tokenizer.json`` and ``config.json``.
 
     The graph takes ``input_ids`` and ``attention_mask`` [batch, length] and ``terms`` [k], all int64, and gives

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from listwise.permutation.scan import Mark, Run
+from listwise.permutation.scan import Mark, Run, announced
 
 _LIST_NUMBER = re.compile(r"[ \t*]*[.):-][ \t*]*")
 _BARE_LIST_NUMBER = re.compile(r"[.)][ \t]+")
-_JOINS = re.compile(r"[>,;]|\b(?:and|then)\b", re.IGNORECASE)
-_CUE = re.compile(r"(?::|\b(?:is|are|be))[\s*\"'(]*\Z")
+_JOINS = re.compile(r"[>,;\n]|\b(?:and|then)\b", re.IGNORECASE)
 
 
 class Chain(NamedTuple):
@@ -65,13 +64,8 @@ def tally(numbers: Iterable[int], n: int, repairs: Counter[str]) -> tuple[int, .
     return tuple(seen)
 
 
-def announced(text: str, mark: Mark) -> bool:
-    """Whether a colon or a verb leads directly to this number: ``Answer: 7``."""
-    return _CUE.search(text[max(0, mark.start - 12) : mark.start]) is not None
-
-
 def _bracketed(marks: Sequence[Mark], gaps: Sequence[str]) -> tuple[list[Mark], Counter[str]]:
-    """Brackets first: a number without one counts only inside a bracket, or between ``>`` or commas."""
+    """Brackets first: a number without one counts only inside a bracket, or between ``>``, commas, lines."""
     kept: list[Mark] = []
     repairs: Counter[str] = Counter()
     inside = False

@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_CUE = re.compile(r"(?::|\b(?:is|are|be))[\s*\"'(]*\Z")
 _MOST_DIGITS = 9
 NOT_SHOWN = -1
 """Stands for every number that cannot be an identifier, however many digits it has."""
@@ -80,6 +81,7 @@ def scan(text: str) -> Scanned:
     run: Run | None = None
     words = ordinals = 0
     line: _Line = "empty"
+    wordy = False
     for token in _TOKEN.finditer(text):
         kind = token.lastgroup
         if kind == "number":
@@ -91,15 +93,29 @@ def scan(text: str) -> Scanned:
             line = "numbered" if line == "empty" and mark.bare else "begun"
         elif kind == "newline":
             line = "empty"
+            if run is not None and wordy and not _goes_on(text, run.marks, token.start()):
+                run = None
+            wordy = False
         elif kind == "ordinal":
             ordinals += 1
         elif kind != "join":
             words += 1
+            wordy = True
             line = "begun"
             if run is not None:
                 run.ends_line = "\n" in text[run.marks[-1].end : token.start()]
                 run = None
     return Scanned(runs, words, ordinals)
+
+
+def announced(text: str, mark: Mark) -> bool:
+    """Whether a colon or a verb leads directly to this number: ``Answer: 7``."""
+    return _CUE.search(text[max(0, mark.start - 12) : mark.start]) is not None
+
+
+def _goes_on(text: str, marks: list[Mark], newline: int) -> bool:
+    """Whether numbers that end a line of prose belong with those of the next line."""
+    return text[marks[-1].end : newline].strip().endswith((">", ",", "=")) or announced(text, marks[0])
 
 
 def _mark(token: re.Match[str], line: _Line) -> Mark:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from listwise.permutation.chains import Chain, announced, chain_of, tally
+from listwise.permutation.chains import Chain, chain_of, tally
 from listwise.permutation.outcome import Form
-from listwise.permutation.scan import Mark, Scanned, scan
+from listwise.permutation.scan import Mark, Scanned, announced, scan
 
 _RATING = re.compile(
     r"\b(?:score|relevance|relevancy|rating|rated)(?:\s(?:score|rating|level|is|of|as)){0,2}[\s:=(*-]{0,4}"

@@ -50,6 +50,8 @@ def limit_for(passages: Sequence[Passage], top: int, floor: int, room: int, shri
     whole = _total(passages, top)
     if whole <= room:
         return top
+    if not passages:
+        return None
     longest = max(passage.length for passage in passages)
     totals = {top: whole, longest: whole}
 

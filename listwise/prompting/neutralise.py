@@ -6,8 +6,8 @@ Four things are done, in this order, and nothing else:
    default-ignorable (zero-width, bidirectional overrides, tags, variation selectors, fillers).
 2. Every run of whitespace becomes one space. No text can begin a line, so none can open a turn (``\\n\\nHuman:``).
 3. What looks like a passage's identifier, ``[3]``, is written in parentheses, ``(3)``: RankZephyr's rule, widened
-   to other brackets and digits (``［３］``, ``【3】``, ``[ ③ ]``). So are the control tokens of chat formats, such as
-   ``<|im_end|>``, ``</s>``, ``[INST]`` and ``<start_of_turn>``.
+   to other brackets and digits (``［３］``, ``【3】``, ``[ ③ ]``). So are the control tokens of chat formats:
+   ``<|im_end|>``, ``</s>``, ``[INST]``, ``<start_of_turn>`` and their like.
 4. In the style ``markup``, so are all tags, for templates that wrap passages in tags of their own.
 
 All of it is linear in the length of the text, never lengthens it, and changes nothing when done again.

@@ -2,8 +2,8 @@
 
 A passage can be cut to any *limit*: words where the template keeps the head, tokens where it keeps head and tail.
 Text without spaces can be cut, too: a passage keeps no more than `WIDEST_CHARS` characters for each word of the
-template's limit, however long its words; and to shorten it further, a run of more than `WORD_CHARS` characters counts
-as several words.
+template's limit, however long its words; and to shorten it further, a run of more than `WORD_CHARS` characters
+counts as several words.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class HeadTail(Passage):
 
 
 def _both_ends(text: str, rules: ContentRules) -> tuple[str, str]:
-    """All of a text and nothing; of a long one, its first and last words, no fewer than there are tokens to keep."""
+    """All of a text and nothing; of a long one its first and last words, as many as there are tokens to keep."""
     words = text.split(None, rules.limit)
     head = " ".join(words[: rules.limit])
     widest = rules.limit * WIDEST_CHARS

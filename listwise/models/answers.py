@@ -1,0 +1,87 @@
+"""How answers are read: checked where they come in, and never believed further than that.
+
+A body that is no answer is an error. A usage that cannot be right (missing, negative, text, more tokens than any
+context has, more cached tokens than there are) does not spoil the answer, which was paid for: the call then costs
+the worst case that was reserved for it. So a server that miscounts can neither make a call free nor make one cost more.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+
+from listwise.calls import Call
+from listwise.models.failures import Failures
+from listwise.spend.tokens import counter_for
+from listwise.types import Usage
+
+MOST_TOKENS = 10_000_000
+"""No model reads or writes more in one call."""
+
+
+class Body(BaseModel):
+    """A part of an answer. Unknown fields are let pass; errors never quote the input."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
+
+
+def _none_if_unbelievable(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+T = TypeVar("T")
+B = TypeVar("B", bound=Body)
+
+Tokens = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
+OptionalTokens = Annotated[int | None, Field(ge=0, le=MOST_TOKENS)]
+Believable = Annotated[T | None, WrapValidator(_none_if_unbelievable)]
+"""None where the value is not what it should be."""
+
+
+def read_body(body: type[B], content: bytes, failures: Failures) -> B:
+    """An answer's content.
+
+    Raises:
+        ServerError: it is no such answer; billable.
+    """
+    try:
+        return body.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = f"{where}: {first['msg']}" if where else first["msg"]
+        raise failures.of_answer(f"the body is no answer of this interface ({what})") from error
+
+
+def believed(usage: Usage | None, call: Call, model: str) -> Usage:
+    """The usage that a call is settled with: as stated, or the worst case where that cannot be right.
+
+    ``model`` is ``provider/name``.
+    """
+    if usage is not None and (
+        usage.cached_input_tokens + usage.cache_write_tokens <= usage.input_tokens <= MOST_TOKENS
+        and usage.reasoning_tokens <= usage.output_tokens
+    ):
+        return usage
+    return Usage(counter_for(model).call_bound(call), output_tokens=call.sampling.max_output_tokens)
+
+
+def order_schema(passages: int, *, counted: bool = True) -> dict[str, object]:
+    """JSON schema of ``{"order": [2, 1, 3]}``, identifiers from 1, the most relevant first.
+
+    ``counted`` bounds the length of the list, for servers that know ``minItems``. None of them can demand that the
+    identifiers differ.
+    """
+    order: dict[str, object] = {"type": "array", "items": {"type": "integer", "enum": list(range(1, passages + 1))}}
+    if counted:
+        order |= {"minItems": passages, "maxItems": passages}
+    return {
+        "type": "object",
+        "properties": {"order": order},
+        "required": ["order"],
+        "additionalProperties": False,
+    }

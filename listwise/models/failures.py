@@ -1,0 +1,155 @@
+"""The one place where what goes wrong with a request becomes an error of ours, and where keys are taken out of it.
+
+An SDK's adapter says what happened (an HTTP status, a broken connection, an answer that makes no sense); the rules
+for what that means are the same for all of them, and stand here:
+
+    =========================================================  ==================================
+    401, 402, 403; 429 or 400 because the account is empty     Auth
+    429                                                        RateLimited, with the server's wish
+    408, 409, 5xx, 529                                         ServerError
+    502, 504, 524: a gateway lost sight of the work            ServerError, billable
+    400, 413, 422 because the prompt is too long               ContextOverflow
+    400 because of what the prompt says                        Permanent: other prompts may do
+    other 4xx, and redirects                                   BadRequest
+    connection refused, no such host, no connection in time    ServerError
+    no answer in time; broken after the request was sent       Timeout, billable
+    a 200 that is no answer                                    ServerError, billable
+    =========================================================  ==================================
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from listwise.calls import Identity
+from listwise.errors import (
+    Auth,
+    BadRequest,
+    CallError,
+    ContextOverflow,
+    Permanent,
+    RateLimited,
+    ServerError,
+    Timeout,
+)
+from listwise.models.http import retry_after_s
+
+LONGEST_DETAIL = 400
+"""Characters of a server's own words that go into a message."""
+
+_OVERFLOW = re.compile(
+    r"context_length_exceeded|exceed_context_size|request_too_large|maximum (?:context|model) length|prompt is too long"
+    r"|exceeds? (?:the )?(?:available |model'?s? |maximum )*context|context (?:limit|window|length)",
+    re.I,
+)
+_EMPTY_ACCOUNT = re.compile(r"insufficient_quota|billing_|credit balance|exceeded your current quota", re.I)
+_UNWELCOME = re.compile(r"content_filter|content_policy|content management policy|invalid_prompt|_policy\b", re.I)
+_BEARER = re.compile(r"\b((?:bearer|basic|x-api-key:?)\s+)\S+|\bsk-[\w-]{6,}", re.I)
+
+_NOTHING_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+_LOST_BEHIND_A_GATEWAY = {502, 504, 524}
+
+_HINTS = {
+    "temperature": "leave the temperature out for this model",
+    "reasoning": "this model does not take that reasoning effort",
+    "response_format": "this server cannot constrain answers; use a prompt with `form: text`",
+    "output_config": "this model cannot constrain answers or takes no effort; use a prompt with `form: text`",
+    "structured_outputs": "this server cannot constrain answers; use a prompt with `form: text`",
+    "seed": "leave the seed out for this model",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Makes the errors of one model at one address."""
+
+    identity: Identity
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def of_status(self, status: int, body: object, headers: Mapping[str, str]) -> CallError:
+        """An HTTP answer other than 200."""
+        code, said = _words(body)
+        telling = f"{code} {said}"
+        message = self.scrub(f"HTTP {status}: {said or 'no reason given'}")
+        model = self.identity.name
+        if status in {401, 402, 403} or (status in {400, 429} and _EMPTY_ACCOUNT.search(telling)):
+            return Auth(f"{message} (is the key right, and may it use this model?)", model=model, status=status)
+        if status == 429:
+            return RateLimited(message, model=model, status=status, retry_after_s=retry_after_s(headers))
+        if status in {408, 409} or status >= 500:
+            error = ServerError(message, model=model, status=status, retry_after_s=retry_after_s(headers))
+            error.billable = status in _LOST_BEHIND_A_GATEWAY
+            return error
+        return self._of_rejection(status, telling, message)
+
+    def _of_rejection(self, status: int, telling: str, message: str) -> CallError:
+        model = self.identity.name
+        if status in {400, 413, 422} and _OVERFLOW.search(telling):
+            return ContextOverflow(message, model=model, status=status)
+        if status in {400, 422} and _UNWELCOME.search(telling):
+            return Permanent(f"{message} (the provider will not answer this prompt)", model=model, status=status)
+        if status == 404:
+            message += f" (is this the name of a model, and {self.identity.base_url} the right base URL?)"
+        if 300 <= status < 400:
+            message += " (the server redirects; give its new address as the base URL)"
+        hints = [hint for name, hint in _HINTS.items() if name in telling.lower()]
+        return BadRequest(f"{message} ({hints[0]})" if hints else message, model=model, status=status)
+
+    def of_connection(self, cause: BaseException | None) -> CallError:
+        """A connection that could not be made, or broke; ``cause`` is the HTTP client's own exception."""
+        model, where = self.identity.name, self.identity.base_url
+        what = type(cause).__name__ if cause is not None else "broken"
+        if isinstance(cause, _NOTHING_SENT):
+            return ServerError(f"no connection to {where} ({what}); is it running, and is there a network?", model=model)
+        if isinstance(cause, httpx2.LocalProtocolError | httpx2.InvalidURL):
+            return BadRequest(f"the request to {where} cannot be sent as HTTP ({what})", model=model)
+        return Timeout(f"the connection to {where} broke before the answer was there ({what})", model=model)
+
+    def of_silence(self, timeout_s: float) -> Timeout:
+        """No answer in time."""
+        return Timeout(f"no answer within {timeout_s:.3g} s", model=self.identity.name)
+
+    def of_answer(self, why: str) -> ServerError:
+        """HTTP 200, but nothing that can be used; it may have been billed."""
+        error = ServerError(self.scrub(f"HTTP 200, but {why}"), model=self.identity.name, status=200)
+        error.billable = True
+        return error
+
+    def of_text(self) -> BadRequest:
+        """The prompt cannot be written as UTF-8."""
+        return BadRequest("the prompt holds characters that are no Unicode text", model=self.identity.name)
+
+    def cleansed(self, error: Exception) -> Exception:
+        """The SDK's exception itself, with keys taken out of what a traceback prints of it."""
+        error.args = tuple(self.scrub(part) if isinstance(part, str) else part for part in error.args)
+        return error
+
+    def scrub(self, text: str) -> str:
+        """The text on one line, not too long, without keys."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        text = _BEARER.sub(lambda match: f"{match[1] or ''}***", text)
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= LONGEST_DETAIL else f"{text[:LONGEST_DETAIL]}..."
+
+
+def _words(body: Any) -> tuple[str, str]:
+    """The machine's words (code, type, parameter) and the message, from any provider's error body."""
+    inner = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(inner, dict):
+        codes = (inner.get(name) for name in ("code", "type", "param"))
+        message = inner.get("message") or inner.get("detail") or ""
+        return " ".join(str(code) for code in codes if code), message if isinstance(message, str) else json.dumps(message)
+    return "", inner if isinstance(inner, str) else ""
