@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -119,7 +119,7 @@ class Reranker:
 
     async def arerank_many(
         self, requests: Iterable[Request] | AsyncIterable[Request], *, ordered: bool = True
-    ) -> AsyncIterator[Ranking]:
+    ) -> AsyncGenerator[Ranking, None]:
         """Re-rank a stream of queries, several at a time; rankings come in the order of the requests.
 
         With ``ordered=False`` they come as soon as they are done. Requests are taken from the stream only as there
@@ -184,7 +184,7 @@ class Reranker:
 
     async def _finished(
         self, turns: AsyncIterator[Coroutine[Any, Any, Ranking]]
-    ) -> AsyncIterator[tuple[int, Ranking]]:
+    ) -> AsyncGenerator[tuple[int, Ranking], None]:
         """Do the work, ``concurrency`` queries at a time; leaving early cancels what is under way."""
         places: dict[asyncio.Task[Ranking], int] = {}
         started = 0

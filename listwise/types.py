@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from listwise.errors import InputError
 
@@ -33,6 +33,8 @@ class Candidate:
     text: str
     score: float | None = None
     title: str | None = None
+    doc: Mapping[str, Any] | None = field(default=None, compare=False)
+    """The document's record as it was read, passed through to JSONL output."""
 
     @property
     def content(self) -> str:

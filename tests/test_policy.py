@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_settings_go_before_the_file(tmp_path: Path) -> None:
         ({"budget_usd": "much"}, "budget_usd"),
     ],
 )
-def test_what_cannot_be_is_named(settings: dict[str, object], words: str) -> None:
+def test_what_cannot_be_is_named(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Policy.of(**settings)
 

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ def request_of(n: int, qid: str = "q1") -> Request:
     return Request(Query(qid, f"what is {qid}"), tuple(Candidate(f"d{at}", f"text {at}", -at) for at in range(n)))
 
 
-def reranker(model: MemoryModel, **options: object) -> Reranker:
+def reranker(model: MemoryModel, **options: Any) -> Reranker:
     return Reranker(model=model, **{"local": "none", "escalate": "always", "cache": "off", **options})
 
 
@@ -183,7 +184,7 @@ async def test_requests_are_taken_only_as_there_is_room() -> None:
     rankings = reranker(MemoryModel(), concurrency=4).arerank_many(stream())
     await anext(rankings)
     assert taken <= 8
-    await rankings.aclose()  # type: ignore[attr-defined]
+    await rankings.aclose()
 
 
 async def test_the_result_does_not_depend_on_concurrency() -> None:
@@ -199,12 +200,12 @@ async def test_the_result_does_not_depend_on_concurrency() -> None:
 async def test_leaving_a_stream_early_cancels_what_is_under_way() -> None:
     model = MemoryModel(delay_s=0.2)
     rankings = reranker(model, concurrency=4).arerank_many([request_of(5, f"q{at}") for at in range(8)])
-    task = asyncio.create_task(anext(rankings))  # type: ignore[arg-type]
+    task = asyncio.ensure_future(anext(rankings))
     await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await rankings.aclose()  # type: ignore[attr-defined]
+    await rankings.aclose()
     assert model.at_once == 0
 
 

@@ -161,7 +161,7 @@ def read_logs(data: Path) -> list[Log]:
             first_stage_run = data / "dl19" / f"{first_stage}.trec.gz"
             retrieved, recorded = read_order(first_stage_run), read_order(recorded_run)
             windows = {qid: restored(retrieved[qid], recorded[qid], lines) for qid, lines in by_qid.items()}
-            logs.append(Log(name, f"rank_vicuna-{len(logs)}", first_stage_run, windows, recorded_run))
+            logs.append(Log(name, f"recorded-{len(logs)}", first_stage_run, windows, recorded_run))
     return logs
 
 

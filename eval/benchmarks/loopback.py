@@ -164,14 +164,13 @@ class _Client(asyncio.Protocol):
     def _answer(self, path: str, body: bytes) -> None:
         if path == FIGURES:
             self._send(200, asdict(self._tally.take()))
-            return
-        self._tally.arrived()
-        said = self._answerer(body)
-        wrap = WRAPPERS.get(path)
-        if wrap is None:
-            said = Said(f"no such path: {path}", 404)
-        content = _error(said.text) if wrap is None or said.status >= 400 else wrap(said.text)
-        asyncio.get_running_loop().call_later(self._latency_s, self._leave, said.status, content)
+        elif path not in WRAPPERS:
+            self._send(404, _error(f"no such path: {path}"))
+        else:
+            self._tally.arrived()
+            said = self._answerer(body)
+            content = _error(said.text) if said.status >= 400 else WRAPPERS[path](said.text)
+            asyncio.get_running_loop().call_later(self._latency_s, self._leave, said.status, content)
 
     def _leave(self, status: int, content: dict[str, Any]) -> None:
         self._tally.left(status)

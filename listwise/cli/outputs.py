@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from listwise.errors import InputError
-from listwise.formats import RankingWriter
+from listwise.formats import RankingForm, RankingWriter
 from listwise.types import Ranking, WindowTrace
 
 
@@ -24,7 +24,9 @@ class Outputs:
     Leaving by an interrupt keeps what is done, those rankings included that were waiting for an earlier one.
     """
 
-    def __init__(self, qids: list[str], out: str, form: str, receipts: str | None, trace: str | None) -> None:
+    def __init__(
+        self, qids: list[str], out: str, form: RankingForm, receipts: str | None, trace: str | None
+    ) -> None:
         self._place = {qid: at for at, qid in enumerate(qids)}
         self._waiting: dict[int, Ranking] = {}
         self._next = 0

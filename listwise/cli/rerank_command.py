@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -52,7 +52,7 @@ def command(**options: Any) -> int:
     from listwise.policy import Policy
 
     policy = Policy.of(options.pop("policy"), **settings_given(options))
-    requests = _requests(depth=None, **{name: options[name] for name in INPUTS})
+    requests = _requests(**{name: options[name] for name in INPUTS})
     form = options["form"] or ("text" if options["query"] else "trec")
     return rerank_all(requests, policy, options["out"], form, options["receipts"], options["trace"])
 
@@ -61,7 +61,7 @@ INPUTS = ("queries", "corpus", "run_file", "requests_file", "query", "passages",
 
 
 def rerank_all(
-    requests: list[Request], policy: Any, out: str, form: str, receipts: str | None, trace: str | None
+    requests: list[Request], policy: Any, out: str, form: Any, receipts: str | None, trace: str | None
 ) -> int:
     """Re-rank requests and write what comes of it; returns the exit code."""
     from listwise.cli.outputs import Outputs
@@ -102,7 +102,6 @@ def rerank_all(
 
 def _requests(
     *,
-    depth: int | None,
     queries: str | None,
     corpus: str | None,
     run_file: str | None,
@@ -110,7 +109,7 @@ def _requests(
     query: str | None,
     passages: str | None,
     qids: tuple[str, ...],
-    missing: str,
+    missing: Literal["error", "drop"],
 ) -> list[Request]:
     """Read the input, in whichever of its three forms it was given."""
     from listwise import formats
@@ -131,7 +130,7 @@ def _requests(
     assert queries is not None
     assert corpus is not None
     assert run_file is not None
-    return list(formats.requests_from(queries, corpus, run_file, qids=qids or None, depth=depth, missing=missing))
+    return formats.requests_from(queries, corpus, run_file, qids=qids or None, missing=missing)
 
 
 def _chosen(requests: list[Request], qids: tuple[str, ...], path: str) -> list[Request]:

@@ -20,8 +20,8 @@ def export_hybrid(dense: Encoder, sparse: Encoder, tokenizer: Path, settings: Ma
     """Write ``model.onnx``, ``tokenizer.json`` and ``config.json``.
 
     The graph takes ``input_ids`` and ``attention_mask`` [batch, length] and ``terms`` [k], all int64, and gives
-    ``dense`` [batch, hidden], of unit length, and ``sparse`` [batch, k]: the weights of those terms of the vocabulary
-    that the caller asks for. A query asks for all of them, a passage only for those of its query.
+    ``dense`` [batch, hidden], of unit length, and ``sparse`` [batch, k]: the weights of those terms of the
+    vocabulary that the caller asks for. A query asks for all of them, a passage only for those of its query.
 
     Args:
         dense: encodes meaning: the mean of its states.

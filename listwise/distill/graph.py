@@ -239,4 +239,4 @@ def _best_scale(blocks: Array) -> Array:
         scale = (largest * share / 7).astype(np.float16).astype(np.float32)
         error = np.square(np.clip(np.rint(blocks / scale), -8, 7) * scale - blocks).sum(axis=2, keepdims=True)
         best, least = np.where(error < least, scale, best), np.minimum(error, least)
-    return best
+    return np.asarray(best)

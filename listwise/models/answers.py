@@ -2,7 +2,7 @@
 
 A body that is no answer is an error. A usage that cannot be right (missing, negative, text, more tokens than any
 context has, more cached tokens than there are) does not spoil the answer, which was paid for: the call then costs
-the worst case that was reserved for it. So a server that miscounts can neither make a call free nor make one cost more.
+the worst case that was reserved for it. So a server that miscounts makes no call free, and none dearer than that.
 """
 
 from __future__ import annotations

@@ -44,8 +44,9 @@ LONGEST_DETAIL = 400
 """Characters of a server's own words that go into a message."""
 
 _OVERFLOW = re.compile(
-    r"context_length_exceeded|exceed_context_size|request_too_large|maximum (?:context|model) length|prompt is too long"
-    r"|exceeds? (?:the )?(?:available |model'?s? |maximum )*context|context (?:limit|window|length)",
+    r"context_length_exceeded|exceed_context_size|request_too_large|maximum (?:context|model) length"
+    r"|prompt is too long|exceeds? (?:the )?(?:available |model'?s? |maximum )*context"
+    r"|context (?:limit|window|length)",
     re.I,
 )
 _EMPTY_ACCOUNT = re.compile(r"insufficient_quota|billing_|credit balance|exceeded your current quota", re.I)
@@ -112,7 +113,9 @@ class Failures:
         model, where = self.identity.name, self.identity.base_url
         what = type(cause).__name__ if cause is not None else "broken"
         if isinstance(cause, _NOTHING_SENT):
-            return ServerError(f"no connection to {where} ({what}); is it running, and is there a network?", model=model)
+            return ServerError(
+                f"no connection to {where} ({what}); is it running, and is there a network?", model=model
+            )
         if isinstance(cause, httpx2.LocalProtocolError | httpx2.InvalidURL):
             return BadRequest(f"the request to {where} cannot be sent as HTTP ({what})", model=model)
         return Timeout(f"the connection to {where} broke before the answer was there ({what})", model=model)
@@ -151,5 +154,7 @@ def _words(body: Any) -> tuple[str, str]:
     if isinstance(inner, dict):
         codes = (inner.get(name) for name in ("code", "type", "param"))
         message = inner.get("message") or inner.get("detail") or ""
-        return " ".join(str(code) for code in codes if code), message if isinstance(message, str) else json.dumps(message)
+        return " ".join(str(code) for code in codes if code), message if isinstance(message, str) else json.dumps(
+            message
+        )
     return "", inner if isinstance(inner, str) else ""

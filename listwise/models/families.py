@@ -1,7 +1,9 @@
 """What is known of model families by their names: context, reasoning, and whether they take a temperature.
 
-Windows come from ``genai-prices`` where it has the model, as its table is kept up to date; those of open models, and
-what no table has, stand here. Sources: the providers' model pages and model cards.
+Windows come from ``genai-prices`` where it has the model, as its table is kept up to date; those of open models,
+and of what is too new or too old for it, stand here. Sources: model cards, and the providers' model and migration
+pages: a temperature is an error for OpenAI's reasoning models, and for Claude from 4.7 on; Claude thinks by itself
+from 5 on.
 """
 
 from __future__ import annotations
@@ -29,9 +31,18 @@ _OPENAI_PLAIN = re.compile(r"gpt-5-chat")
 _OPENAI_REASONING = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)|codex|computer-use")
 _CLAUDE_SAMPLING = re.compile(r"claude-(?:instant|v?[123]\b|(?:opus|sonnet|haiku)-4(?:-[0-6])?(?!-?\d{1,2}(?!\d)))")
 _CLAUDE_THINKING = re.compile(r"claude-(?:fable|mythos|(?:opus|sonnet|haiku)-(?:[5-9]|\d\d))")
-_OPEN_REASONING = re.compile(r"gpt-oss|deepseek-r|qwq|qwen3(?!.*instruct)|magistral|-thinking|-reasoning|phi-4-reason")
+_OPEN_REASONING = re.compile(
+    r"gpt-oss|deepseek-r|qwq|qwen3(?!.*instruct)|magistral|-thinking|-reasoning|phi-4-reason"
+)
 
-_OPEN_CONTEXTS = {
+_CONTEXTS = {
+    r"gpt-(?:[6-9]|\d\d)": 1_050_000,
+    r"gpt-5": 400_000,
+    r"o\d|codex": 200_000,
+    r"gpt-4(?:o|\.\d|-turbo)": 128_000,
+    r"gpt-4": 8192,
+    r"gpt-3\.5": 16_385,
+    r"claude": 200_000,
     r"rank_(?:zephyr|vicuna)|vicuna": 4096,
     r"zephyr|mistral-7b": 32_768,
     r"smollm2": 8192,
@@ -47,8 +58,8 @@ _OPEN_CONTEXTS = {
 
 def traits_of(provider: str, model: str) -> Traits:
     """What is known of a model; fine-tuned names (``ft:...``) and folders (``org/...``) count as their base."""
-    name = model.lower().removeprefix("ft:").rpartition("/")[2]
-    context = _table_context(provider, name) or _open_context(name)
+    name = model.lower().removeprefix("ft:").partition(":")[0].rpartition("/")[2]
+    context = _table_context(provider, name) or _family_context(name)
     if provider == "anthropic" and name.startswith("claude"):
         plain = _CLAUDE_SAMPLING.match(name) is not None
         return Traits(context, reasons=_CLAUDE_THINKING.match(name) is not None, takes_temperature=plain)
@@ -57,8 +68,8 @@ def traits_of(provider: str, model: str) -> Traits:
     return Traits(context, reasons=_OPEN_REASONING.search(name) is not None)
 
 
-def _open_context(name: str) -> int | None:
-    return next((tokens for pattern, tokens in _OPEN_CONTEXTS.items() if re.search(pattern, name)), None)
+def _family_context(name: str) -> int | None:
+    return next((tokens for pattern, tokens in _CONTEXTS.items() if re.search(rf"(?<![a-z]){pattern}", name)), None)
 
 
 def _table_context(provider: str, name: str) -> int | None:

@@ -52,8 +52,8 @@ class Address:
             raise ConfigError("the base URL cannot be read; give one such as http://127.0.0.1:8000/v1") from error
         if parts.scheme not in {"http", "https"} or not host:
             raise ConfigError(
-                f"a base URL begins with http:// or https:// and a host; this one is for {parts.scheme or 'nothing'!r}"
-                "; give one such as http://127.0.0.1:8000/v1"
+                "a base URL begins with http:// or https:// and names a host; "
+                "give one such as http://127.0.0.1:8000/v1"
             )
         place = f"[{host}]" if ":" in host else host
         place += "" if port is None else f":{port}"

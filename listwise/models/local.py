@@ -37,8 +37,8 @@ def load_scorer(name: str) -> Scorer:
     """Load a local model; takes well under a second for one of ours.
 
     Args:
-        name: ``embedded``, a directory, or the name of a Hugging Face model in the local cache. A directory is ours,
-            with a ``kind`` in its ``config.json``, or any cross-encoder of Hugging Face.
+        name: ``embedded``, a directory, or the name of a Hugging Face model in the local cache. A directory is
+            ours, with a ``kind`` in its ``config.json``, or any cross-encoder of Hugging Face.
 
     Raises:
         UnknownModel: nothing goes by that name, here or in the cache; says the command that fetches it.

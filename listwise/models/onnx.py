@@ -178,7 +178,7 @@ class CrossEncoder:
         for batch, inputs in self._reader.batches(passages, query):
             logits = self._network.run(inputs)[0]
             scores[batch] = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
-        return cast(list[float], scores.tolist())
+        return scores.tolist()
 
 
 class BiEncoder:
@@ -196,7 +196,7 @@ class BiEncoder:
         scores = np.zeros(len(passages), np.float32)
         for batch, inputs in self._reader.batches(passages):
             scores[batch] = _products(self._vectors(inputs), about)
-        return cast(list[float], scores.tolist())
+        return scores.tolist()
 
     def _vectors(self, inputs: Inputs) -> Floats:
         states = self._network.run(inputs)[0]
@@ -206,7 +206,7 @@ class BiEncoder:
 
 
 class Hybrid:
-    """Compares a query and a passage by meaning and by terms, with a graph as `listwise.distill.export` writes it."""
+    """Compares a query and a passage by meaning and by terms, with a graph of `listwise.distill.export`."""
 
     def __init__(self, name: str, reader: Reader, network: Network, config: HybridConfig) -> None:
         self.name = name
@@ -221,7 +221,7 @@ class Hybrid:
         for batch, inputs in self._reader.batches(passages):
             dense, sparse = self._network.run({**inputs, "terms": terms}, ("dense", "sparse"))
             scores[batch] = _products(dense, about) + _products(sparse, weights)
-        return cast(list[float], scores.tolist())
+        return scores.tolist()
 
     def _read_query(self, query: str) -> tuple[Floats, Ids, Floats]:
         """The query's vector, its heaviest terms and their weights, each with its share in the score."""

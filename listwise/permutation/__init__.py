@@ -4,15 +4,21 @@
     parsed.identifiers            # (4, 14, 2), as the text counts: from 1
     complete(parsed)              # (3, 13, 1, 0, 2, 4, ...), positions in the window: from 0
 
-Four questions, one module each, in the order they are asked: which characters are meant (`glyphs`), which part
-of the answer is the answer (`parts`), is it JSON (`structured`), and what does its text list (`scan` finds the
-identifiers and what joins them, `text` decides which of them are the ranking). `outcome` holds what comes out.
+`reader` asks four questions, a module or two each: which characters are meant (`glyphs`, `letters`), which part
+of the answer is the answer (`parts`), is it JSON (`structured`), and what does its text rank (`scan` finds numbers,
+`chains` tells identifiers from other numbers, `text` decides which of them are the ranking). `outcome` is what
+comes out, with all kinds of repair.
 
 **When is an answer a ranking?** It names at least two different identifiers of passages that were shown, or one
 that stands alone: as the whole answer, span or JSON value, or at the end of its line (``The best one is [7].``).
 A bare number in a sentence is not an identifier (``20 passages are provided.``): without brackets or a label such
-as ``passage``, numbers count only where they are joined by ``>`` or have a line to themselves. Everything else is
+as ``passage``, numbers count only where they are joined by ``>`` or have lines to themselves. Everything else is
 a failure, and a failure keeps the prior order.
+
+**Which one, if there are several?** What stands between ``[Start]`` and ``[End]`` or in ``<answer>``, else in the
+whole. Of what is there, a chain before a list before mentions in prose, if it holds at least half of the
+identifiers that brackets or names mark. Of several chains or spans, the last that is at least half as long as the
+longest, with those that continue it: they share no identifier with it, and together name most passages.
 """
 
 from listwise.permutation.outcome import Failure, Form, Parsed, complete

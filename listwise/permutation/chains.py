@@ -12,7 +12,7 @@ from listwise.permutation.scan import Mark, Run, announced
 
 _LIST_NUMBER = re.compile(r"[ \t*]*[.):-][ \t*]*")
 _BARE_LIST_NUMBER = re.compile(r"[.)][ \t]+")
-_JOINS = re.compile(r"[>,;\n]|\b(?:and|then)\b", re.IGNORECASE)
+_JOINS = re.compile(r"[>,;]|\b(?:and|then)\b", re.IGNORECASE)
 
 
 class Chain(NamedTuple):
@@ -37,7 +37,7 @@ def chain_of(run: Run, text: str, n: int, *, end: int) -> Chain | None:
     """Read a run; None where it holds no identifier. ``end`` is where the text ends, trailing space aside."""
     gaps = [text[one.end : other.start] for one, other in pairwise(run.marks)]
     strong = any(not mark.bare for mark in run.marks)
-    marks, repairs = _bracketed(run.marks, gaps) if strong else _bare(run.marks, gaps)
+    marks, repairs = _bracketed(run, gaps) if strong else _bare(run.marks, gaps)
     if marks and marks[-1].end == end and _may_be_cut(marks[-1], text, n):
         marks = marks[:-1]
         repairs["cut_off"] = 1
@@ -64,25 +64,31 @@ def tally(numbers: Iterable[int], n: int, repairs: Counter[str]) -> tuple[int, .
     return tuple(seen)
 
 
-def _bracketed(marks: Sequence[Mark], gaps: Sequence[str]) -> tuple[list[Mark], Counter[str]]:
-    """Brackets first: a number without one counts only inside a bracket, or between ``>``, commas, lines."""
+def _bracketed(run: Run, gaps: Sequence[str]) -> tuple[list[Mark], Counter[str]]:
+    """Brackets first: a number without one counts only inside a bracket, or where it is joined to others."""
     kept: list[Mark] = []
     repairs: Counter[str] = Counter()
     inside = False
-    for before, mark, after in zip([None, *gaps], marks, [*gaps, None], strict=True):
+    for before, mark, after in zip([None, *gaps], run.marks, [*gaps, None], strict=True):
         inside = inside and before is not None and not mark.opens and "]" not in before
-        if not mark.bare or inside or (_joins(before) and _joins(after)):
+        if not mark.bare or inside or _is_joined(before, mark, after, ends_line=run.ends_line):
             kept.append(mark)
             repairs["unbracketed" if mark.named else "lost_bracket"] += not (mark.opens or inside)
         else:
             repairs["list_numbers"] += after is not None and _LIST_NUMBER.fullmatch(after) is not None
         inside = (mark.opens or inside) and not mark.closes
-    repairs["lost_bracket"] += _never_closed(marks)
+    repairs["lost_bracket"] += _never_closed(run.marks)
     return kept, repairs
 
 
-def _joins(gap: str | None) -> bool:
-    return gap is None or _JOINS.search(gap) is not None
+def _is_joined(before: str | None, mark: Mark, after: str | None, *, ends_line: bool) -> bool:
+    """Whether ``>``, commas or the ends of its line stand on both sides of a number; None is an end of its run."""
+    joined_before = ">" in (after or "") if before is None else _JOINS.search(before) is not None
+    if after is None:
+        joined_after = ends_line or ">" in (before or "")
+    else:
+        joined_after = _JOINS.search(after) is not None or (mark.leads and "\n" in after)
+    return (mark.leads or joined_before) and joined_after
 
 
 def _never_closed(marks: Sequence[Mark]) -> int:

@@ -25,14 +25,9 @@ def plain(text: str) -> tuple[str, int]:
         return text.replace("&gt;", ">"), 0
     foreign = {char: _stands_for(char) for char in set(text) if char > "\x7f"}
     changed = {ord(char): ascii_ for char, ascii_ in foreign.items() if ascii_ != char}
-    counted = (char for char in foreign if any(mark.isalnum() or mark in "[]>" for mark in _new(char)))
-    glyphs = sum(map(text.count, counted))
+    counted = {code for code, ascii_ in changed.items() if any(char.isalnum() or char in "[]>" for char in ascii_)}
+    glyphs = len(text) - len(text.translate(dict.fromkeys(counted)))
     return text.translate(changed).replace("&gt;", ">"), glyphs
-
-
-def _new(char: str) -> str:
-    ascii_ = _stands_for(char)
-    return "" if ascii_ == char else ascii_
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ _BOUND = re.compile(
 )
 
 
-_LONGEST = 100_000
+_LONGEST = 64_000
 _LONGEST_PER_PASSAGE = 32
 _WORD = 64
 
@@ -59,7 +59,7 @@ def without_thinking(text: str) -> Said:
 
 
 def clipped(text: str, n: int) -> str:
-    """The beginning and the end of an answer longer than 100,000 characters (or 32 for each passage).
+    """The beginning and the end of an answer longer than 64,000 characters (or 32 for each passage).
 
     Much more than any ranking takes, so that no answer takes long to read. Nothing is put between the halves: a
     loop that runs to the token limit stays one run, in which the first mention of a passage counts.

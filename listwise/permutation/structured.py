@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from listwise.permutation.chains import tally
 from listwise.permutation.scan import NAMES, NOT_SHOWN
-from listwise.permutation.text import Reading
+from listwise.permutation.text import Reading, read_text
 
-_BEGIN = re.compile(r"(?:\[\s{0,99})?\{\s{0,99}[\"'\w]")
+_BEGIN = re.compile(r"(?:\[\s{0,99})?\{\s{0,99}[\"']?[\w\[][\w \[\]-]{0,60}[\"']?\s{0,9}:")
 _TOKEN = re.compile(
     r"""
       (?P<string> "(?P<double>(?:[^"\\]++|\\.)*+)"? | '(?P<single>[^'\n]{0,200})' )
@@ -51,7 +51,6 @@ _OTHER_KEY = re.compile(
 )
 
 _Scalar = str | float | None
-ReadText = Callable[[str, int], Reading | None]
 
 
 class _Entry(NamedTuple):
@@ -90,24 +89,26 @@ class _Ranked(NamedTuple):
     reading: Reading
 
 
-def read_json(text: str, n: int, read_text: ReadText, *, depth: int = 0) -> Reading | None:
-    """The ranking that an object or an array of objects in ``text`` states; None if there is none.
+def read_any(text: str, n: int, *, depth: int = 0) -> Reading | None:
+    """The ranking that an object or an array of objects in ``text`` states, else what the text around it states.
 
     Read are arrays of identifiers, of strings that hold one and of objects with an id; strings with a ranking in
-    them, by ``read_text``; strings that hold JSON, as tool arguments do; objects that map places to identifiers or
-    identifiers to scores. A key that speaks of an order counts more than another one, a key that speaks of reasons
-    or scores not at all. Arrays without an object (``[3, 1, 2]``) are text for ``read_text``.
+    them or with JSON, as tool arguments have; objects that map places to identifiers or identifiers to scores. A
+    key that speaks of an order counts more than another one, a key that speaks of reasons or scores not at all.
+    Arrays without an object (``[3, 1, 2]``) are text.
     """
     begin = _BEGIN.search(text)
     if begin is None or depth > _TEXTS_WITHIN_TEXTS:
-        return None
+        return read_text(text, n)
     ranked = [
         item
         for container in _containers(text, begin.start(), n)
-        for item in _rankings(container, n, read_text, depth)
+        for item in _rankings(container, n, depth)
         if item.priority >= 0 and item.reading.identifiers
     ]
-    return max(reversed(ranked), key=_weight).reading if ranked else None
+    if ranked:
+        return max(reversed(ranked), key=_weight).reading
+    return read_text(f"{text[: begin.start()]}\n{text[text.rfind('}') + 1 or len(text) :]}", n)
 
 
 def _weight(item: _Ranked) -> tuple[int, int]:
@@ -223,7 +224,7 @@ def _identifier(value: _Scalar) -> int | None:
     return int(found[1]) if found else None
 
 
-def _rankings(container: _Container, n: int, read_text: ReadText, depth: int) -> Iterator[_Ranked]:
+def _rankings(container: _Container, n: int, depth: int) -> Iterator[_Ranked]:
     """All that this container ranks, however implausible."""
     priority = _priority(container.key)
     if container.entries:
@@ -237,13 +238,13 @@ def _rankings(container: _Container, n: int, read_text: ReadText, depth: int) ->
     if (entry := _entry(container)) is not None:
         yield _Ranked(0, _reading([entry.identifier], n))
     for key, value in container.pairs:
-        yield from _in_pair(key, value, n, read_text, depth)
+        yield from _in_pair(key, value, n, depth)
 
 
-def _in_pair(key: str, value: _Scalar, n: int, read_text: ReadText, depth: int) -> Iterator[_Ranked]:
+def _in_pair(key: str, value: _Scalar, n: int, depth: int) -> Iterator[_Ranked]:
     priority = _priority(key)
     if isinstance(value, str) and priority >= 0:
-        reading = read_json(value, n, read_text, depth=depth + 1) or read_text(value, n)
+        reading = read_any(value, n, depth=depth + 1)
         if reading is not None and (reading.sure or priority > 1):
             yield _Ranked(priority, reading)
     elif isinstance(value, float) and priority > 1:

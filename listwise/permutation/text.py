@@ -1,4 +1,4 @@
-"""Reads a ranking out of text: a chain, a list, mentions in prose, or letters."""
+"""Reads a ranking out of text: a chain, a list, or mentions in prose."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ _RATING = re.compile(
     re.IGNORECASE,
 )
 _RATED_AT_ONCE = re.compile(r"\s{0,2}[:=(|-][\s*]{0,3}(?P<rating>[0-9]++(?:\.[0-9]++)?)(?!\w)")
-_LETTER = re.compile(r"[0-9]++[.):]?|(?<![\w'])(?P<letter>[A-Z])(?![\w'])")
-_MOST_LETTERS = 26
 _MOST_WORDS_AROUND_A_NUMBER = 8
 
 
@@ -38,12 +36,12 @@ def read_text(text: str, n: int) -> Reading | None:
     """The ranking of ``n`` passages that the text states; None if it states none.
 
     Of what brackets and names mark, the most compact form wins that holds at least half of the identifiers named:
-    chain, list, mentions. Numbers without marks come next, letters last.
+    chain, list, mentions. Numbers without marks come next.
     """
     scanned = scan(text)
     reading = _read_numbers(scanned, text, n)
     if reading is None:
-        return _read_letters(text, n)
+        return None
     reading.repairs["list_numbers"] += scanned.ordinals
     reading.repairs["prose"] = min(scanned.words, 1)
     return reading
@@ -191,22 +189,3 @@ def _rating(entry: str) -> float | None:
     spelt_out = list(_RATING.finditer(entry))
     found = spelt_out[-1] if spelt_out else _RATED_AT_ONCE.match(entry)
     return None if found is None else float(found["rating"])
-
-
-def _read_letters(text: str, n: int) -> Reading | None:
-    """The same, with letters for numbers; capitals, or small ones where the text has no capitals."""
-    if n > _MOST_LETTERS:
-        return None
-    capitals = text if any(char.isupper() for char in text) else text.upper()
-    numbers = _LETTER.sub(_numbered, capitals)
-    reading = _read_numbers(scan(numbers), numbers, n)
-    if reading is None:
-        return None
-    reading.repairs["unbracketed"] = reading.repairs["list_numbers"] = 0
-    reading.repairs["letters"] = len(reading.identifiers)
-    return Reading(reading.identifiers, reading.repairs, "letters", reading.sure)
-
-
-def _numbered(found: re.Match[str]) -> str:
-    letter = found["letter"]
-    return "" if letter is None else str(ord(letter) - ord("A") + 1)

@@ -132,5 +132,5 @@ def models(names: tuple[str, ...], max_model_len: int | None) -> dict[str, Any]:
 
 def tokenized(asked: Asked, max_model_len: int | None) -> dict[str, Any]:
     """vLLM's answer to ``/tokenize``, for a prompt or for messages."""
-    count = tokens_of(asked.body["prompt"] if "prompt" in asked.body else asked.prompt)
+    count = tokens_of(asked.body.get("prompt", asked.prompt))
     return {"count": count, "max_model_len": max_model_len, "tokens": list(range(count)), "token_strs": None}

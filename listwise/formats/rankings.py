@@ -1,0 +1,58 @@
+"""Rankings, written one by one as they are done."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any, Literal
+
+from listwise.formats.trec import run_lines
+from listwise.types import Candidate, Ranking
+
+RankingForm = Literal["trec", "jsonl", "text"]
+
+TAG = "listwise"
+
+
+class RankingWriter:
+    """Writes rankings to a text file and flushes each, so that an interrupt keeps what is done.
+
+    ``trec`` is a TREC run; ``jsonl`` is rank_llm's result, whose scores fall by one like the run's, and whose docs
+    are those that were read; ``text`` is for people: rank, docid and text, with tabs between.
+    """
+
+    def __init__(self, file: IO[str], form: RankingForm) -> None:
+        self._file = file
+        self._form = form
+
+    def write(self, ranking: Ranking) -> None:
+        """Write one ranking.
+
+        Raises:
+            InputError: a qid or docid cannot stand in a TREC run.
+        """
+        match self._form:
+            case "trec":
+                self._file.write(run_lines(ranking.query.qid, ranking.docids, TAG))
+            case "jsonl":
+                self._file.write(json.dumps(_record(ranking), ensure_ascii=False) + "\n")
+            case "text":
+                for rank, candidate in enumerate(ranking.candidates, 1):
+                    self._file.write(f"{rank}\t{candidate.docid}\t{' '.join(candidate.content.split())}\n")
+        self._file.flush()
+
+
+def _record(ranking: Ranking) -> dict[str, Any]:
+    count = len(ranking.candidates)
+    return {
+        "query": {"text": ranking.query.text, "qid": ranking.query.qid},
+        "candidates": [
+            {"docid": candidate.docid, "score": float(count - at), "doc": _doc(candidate)}
+            for at, candidate in enumerate(ranking.candidates)
+        ],
+    }
+
+
+def _doc(candidate: Candidate) -> dict[str, Any]:
+    if candidate.doc is not None:
+        return dict(candidate.doc)
+    return {"title": candidate.title, "text": candidate.text} if candidate.title else {"text": candidate.text}

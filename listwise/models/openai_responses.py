@@ -1,0 +1,132 @@
+"""OpenAI's Responses: how a call is written, and how an answer is read."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from listwise.calls import Call, Completion
+from listwise.errors import CallError, Permanent, RateLimited, ServerError
+from listwise.models.answers import Believable, Body, OptionalTokens, Tokens, believed, order_schema, read_body
+from listwise.models.failures import Failures
+from listwise.models.families import Traits
+from listwise.types import Usage
+
+PATH = "/responses"
+
+
+def request(model: str, call: Call, traits: Traits, *, own_host: bool) -> dict[str, Any]:
+    """The body of a request. The interface has no seed, and keeps answers for 30 days unless told not to."""
+    sampling = call.sampling
+    body: dict[str, Any] = {
+        "model": model,
+        "input": [{"role": message.role, "content": message.content} for message in call.messages],
+        "max_output_tokens": sampling.max_output_tokens,
+    }
+    if own_host:
+        body["store"] = False
+    if sampling.temperature is not None and traits.takes_temperature:
+        body["temperature"] = sampling.temperature
+    if sampling.reasoning_effort is not None:
+        body["reasoning"] = {"effort": sampling.reasoning_effort}
+    if call.form == "order":
+        schema = {"name": "order", "strict": True, "schema": order_schema(call.passages)}
+        body["text"] = {"format": {"type": "json_schema", **schema}}
+    return body
+
+
+class _InputDetails(Body):
+    cached_tokens: OptionalTokens = None
+    cache_write_tokens: OptionalTokens = None
+
+
+class _OutputDetails(Body):
+    reasoning_tokens: OptionalTokens = None
+
+
+class _Usage(Body):
+    input_tokens: Tokens
+    output_tokens: Tokens
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+    def usage(self) -> Usage:
+        read = self.input_tokens_details or _InputDetails()
+        made = self.output_tokens_details or _OutputDetails()
+        return Usage(
+            self.input_tokens,
+            read.cached_tokens or 0,
+            read.cache_write_tokens or 0,
+            self.output_tokens,
+            made.reasoning_tokens or 0,
+        )
+
+
+class _Part(Body):
+    type: str
+    text: str = ""
+    refusal: str = ""
+
+
+class _Output(Body):
+    type: str
+    content: list[_Part] | None = None
+
+
+class _Error(Body):
+    code: str | None = None
+    message: str = ""
+
+
+class _Incomplete(Body):
+    reason: str | None = None
+
+
+class _Answer(Body):
+    model: str | None = None
+    status: str = "completed"
+    output: list[_Output]
+    error: _Error | None = None
+    incomplete_details: _Incomplete | None = None
+    usage: Believable[_Usage] = None
+
+
+def read(content: bytes, call: Call, failures: Failures) -> Completion:
+    """The answer in the body of a response.
+
+    Raises:
+        CallError: the response failed, or is none; billable unless the provider turned it down.
+    """
+    answer = read_body(_Answer, content, failures)
+    if answer.error is not None:
+        raise _failed(answer.error, failures)
+    parts = [part for output in answer.output if output.type == "message" for part in output.content or ()]
+    refusal = "".join(part.refusal for part in parts)
+    identity = failures.identity
+    return Completion(
+        text=refusal or "".join(part.text for part in parts if part.type == "output_text"),
+        usage=believed(answer.usage.usage() if answer.usage else None, call, identity.name),
+        served_by=answer.model or identity.model,
+        finish="refusal" if refusal else _finish(answer),
+    )
+
+
+def _finish(answer: _Answer) -> Literal["stop", "length", "refusal", "other"]:
+    reason = answer.incomplete_details.reason if answer.incomplete_details else None
+    if reason == "content_filter":
+        return "refusal"
+    if reason == "max_output_tokens":
+        return "length"
+    return "stop" if answer.status == "completed" else "other"
+
+
+def _failed(error: _Error, failures: Failures) -> CallError:
+    """A response that says by itself that it failed, under HTTP 200."""
+    message = failures.scrub(f"the response failed: {error.code}: {error.message}")
+    model = failures.identity.name
+    if error.code == "rate_limit_exceeded":
+        return RateLimited(message, model=model)
+    if error.code in {None, "server_error"}:
+        failed = ServerError(message, model=model)
+        failed.billable = True
+        return failed
+    return Permanent(message, model=model)
