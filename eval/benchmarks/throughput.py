@@ -5,7 +5,7 @@
 Re-ranks DL19's BM25 top 100 in sliding windows of 20 by 10, 16 requests at a time. The time that counts runs from
 the first request's arrival at the server to the last answer's departure. The ideal is what the latency alone costs:
 windows of one query wait for one another, queries do not. CPU per call is that of the whole process less a start-up
-run without queries. With ``--peer-python``, an environment made from ``rank_llm-requirements.txt``, rank_llm does
+run with nothing to rank. With ``--peer-python``, an environment made from ``rank_llm-requirements.txt``, rank_llm does
 the same work on the same server, in turns with ours.
 """
 
@@ -38,14 +38,17 @@ PEER_LIMIT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Files of a collection, and of one without queries."""
+    """Files of a collection, and what a start-up run reads instead."""
 
     queries: Path
     corpus: Path
     run: Path
-    nothing: Path
     requests: Path
-    """What the first three say, as rank_llm reads it."""
+    """What those three say, as rank_llm reads it."""
+    idle_queries: Path
+    """One query, for which the run has no candidates: there is nothing to ask."""
+    idle_requests: Path
+    """Empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Trial:
     """One run of one program."""
 
     started: Spent
-    """Without queries."""
+    """With nothing to rank."""
     spent: Spent
     seen: Figures
 
@@ -84,7 +87,7 @@ class Trial:
 
 
 Program = Callable[[str, bool], Sequence[str]]
-"""The command for a server's base URL; without queries if the second argument says so."""
+"""The command for a server's base URL; with nothing to rank if the second argument says so."""
 
 
 def ideal(requests: Sequence[Request], latency_s: float, concurrency: int) -> Ideal:
@@ -100,8 +103,8 @@ def listwise_program(inputs: Inputs, concurrency: int) -> Program:
     """Our command line, as anyone would call it."""
 
     def command(base_url: str, empty: bool) -> Sequence[str]:
-        queries, run_file = (inputs.nothing, inputs.nothing) if empty else (inputs.queries, inputs.run)
-        files = f"--queries {queries} --corpus {inputs.corpus} --run {run_file} --out {os.devnull}"
+        queries = inputs.idle_queries if empty else inputs.queries
+        files = f"--queries {queries} --corpus {inputs.corpus} --run {inputs.run} --out {os.devnull}"
         llm = f"--local none --llm openai/gpt-4o --base-url {base_url} --escalate always --prompt rankgpt"
         reading = f"--strategy sliding --depth {DEPTH} --window {WINDOW} --stride {STRIDE}"
         return (*LISTWISE, "rerank", *f"{files} {llm} {reading} --concurrency {concurrency} --cache off".split())
@@ -114,7 +117,7 @@ def peer_program(python: str, inputs: Inputs, concurrency: int) -> Program:
     script = Path(__file__).with_name("rank_llm_peer.py")
 
     def command(base_url: str, empty: bool) -> Sequence[str]:
-        requests = inputs.nothing if empty else inputs.requests
+        requests = inputs.idle_requests if empty else inputs.requests
         return (python, str(script), str(requests), base_url, str(concurrency))
 
     return command
@@ -141,9 +144,11 @@ def write_inputs(data: Path, folder: Path) -> tuple[Inputs, list[Request]]:
     """DL19's files, and what the programs need besides."""
     found = data / "dl19"
     queries, corpus, run_file = found / "queries.tsv", found / "corpus.jsonl.gz", found / "bm25.trec.gz"
-    requests = list(formats.requests_from(queries, corpus, run_file, depth=DEPTH))
-    inputs = Inputs(queries, corpus, run_file, folder / "nothing.jsonl", folder / "requests.jsonl")
-    inputs.nothing.touch()
+    requests = formats.requests_from(queries, corpus, run_file)
+    idle = folder / "idle.tsv", folder / "idle.jsonl"
+    inputs = Inputs(queries, corpus, run_file, folder / "requests.jsonl", *idle)
+    inputs.idle_queries.write_text("idle\tno run has candidates for this query\n")
+    inputs.idle_requests.touch()
     inputs.requests.write_text("".join(json.dumps(_for_rank_llm(each)) + "\n" for each in requests))
     return inputs, requests
 
@@ -166,7 +171,7 @@ def show(trials: dict[str, list[Trial]], best: Ideal) -> None:
         ("  in ideals, by waves", lambda each: each.wall_s / best.waves_s, ".3f"),
         ("  in ideals, packed", lambda each: each.wall_s / best.packed_s, ".3f"),
         ("wall, whole process (s)", lambda each: each.spent.wall_s, ".3f"),
-        ("CPU, start-up without queries (s)", lambda each: each.started.cpu_s, ".3f"),
+        ("CPU, start-up (s)", lambda each: each.started.cpu_s, ".3f"),
         ("CPU, whole process (s)", lambda each: each.spent.cpu_s, ".3f"),
         ("CPU a call (ms)", lambda each: each.cpu_ms_a_call, ".2f"),
         ("CPU of the server a call (ms)", lambda each: 1000 * each.seen.cpu_s / each.seen.requests, ".2f"),

@@ -83,12 +83,11 @@ def _bracketed(run: Run, gaps: Sequence[str]) -> tuple[list[Mark], Counter[str]]
 
 def _is_joined(before: str | None, mark: Mark, after: str | None, *, ends_line: bool) -> bool:
     """Whether ``>``, commas or the ends of its line stand on both sides of a number; None is an end of its run."""
-    joined_before = ">" in (after or "") if before is None else _JOINS.search(before) is not None
+    starts = mark.leads or (">" in (after or "") if before is None else _JOINS.search(before) is not None)
+    may_end = mark.leads or ">" in (before or "")
     if after is None:
-        joined_after = ends_line or ">" in (before or "")
-    else:
-        joined_after = _JOINS.search(after) is not None or (mark.leads and "\n" in after)
-    return (mark.leads or joined_before) and joined_after
+        return starts and (ends_line or may_end)
+    return starts and (_JOINS.search(after) is not None or (may_end and "\n" in after))
 
 
 def _never_closed(marks: Sequence[Mark]) -> int:

@@ -23,7 +23,7 @@ _WORDED = {
     "string_type": "must be text; put it in quotes",
     "string_too_short": "is empty",
     "int_type": "must be a whole number, without quotes",
-    "too_short": "is empty",
+    "string_unicode": "holds half of a surrogate pair, which no request can carry",
 }
 
 
@@ -80,12 +80,6 @@ def _fields_at(place: Sequence[int | str]) -> tuple[str, ...]:
 def _closest(name: str, known: Sequence[str]) -> str:
     close = get_close_matches(name, known, 1)
     return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
-
-
-def _unsendable(file: TemplateFile) -> Iterator[str]:
-    for place, text, _ in file.texts():
-        if any("\ud800" <= char <= "\udfff" for char in text.source):
-            yield f"{place}: holds half of a surrogate pair, which no request can carry"
 
 
 def _unknown_fields(file: TemplateFile) -> Iterator[str]:

@@ -26,7 +26,7 @@ class _Checked(BaseModel):
 class ContentRules(_Checked):
     """How a passage becomes ``{content}``."""
 
-    keys: tuple[Key, ...] = Field(default=("title", "text"), min_length=1)
+    keys: tuple[Key, ...] = ("title", "text")
     """Which fields of a candidate, joined by a space."""
     words: Positive = 300
     """Words kept at most, by whitespace."""
@@ -48,7 +48,9 @@ class ContentRules(_Checked):
         return self.words if self.keep == "head" else self.head_tokens + self.tail_tokens
 
     @model_validator(mode="after")
-    def _room(self) -> Self:
+    def _something_is_left(self) -> Self:
+        if not self.keys:
+            raise ValueError("keys is empty, so nothing of a passage would be shown")
         if self.floor > self.limit:
             raise ValueError(f"floor is {self.floor}, more than the {self.limit} that are kept at most")
         return self
@@ -87,7 +89,7 @@ class TemplateFile(_Checked):
     answer: str | None = None
     """An example of the answer, which a model that writes its answer as text is shown."""
     content: ContentRules = ContentRules()
-    messages: tuple[MessageEntry, ...] = Field(min_length=1)
+    messages: tuple[MessageEntry, ...]
     """Turns, and the word ``passages`` where the turns of the passages come."""
     passages: Block
     """What is repeated for each passage: a text, for ``{passages}``, or turns."""

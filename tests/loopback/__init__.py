@@ -4,6 +4,18 @@ Importable by tests and scripts; ``python -m tests.loopback --delay-ms 50`` runs
 """
 
 from tests.loopback.server import ScriptedServer
-from tests.loopback.turns import Asked, HalfBody, Hang, Http, Reset, Said, Script, Turn, failure
+from tests.loopback.turns import Asked, HalfBody, Hang, Http, Reset, Said, Script, Trickle, Turn, failure
 
-__all__ = ["Asked", "HalfBody", "Hang", "Http", "Reset", "Said", "Script", "ScriptedServer", "Turn", "failure"]
+__all__ = [
+    "Asked",
+    "HalfBody",
+    "Hang",
+    "Http",
+    "Reset",
+    "Said",
+    "Script",
+    "ScriptedServer",
+    "Trickle",
+    "Turn",
+    "failure",
+]

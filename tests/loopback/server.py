@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.loopback import dialects
-from tests.loopback.turns import Asked, HalfBody, Hang, Http, Reset, Said, Script, Turn, failure
+from tests.loopback.turns import Asked, HalfBody, Hang, Http, Reset, Said, Script, Trickle, Turn, failure
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 
@@ -44,7 +44,7 @@ class ScriptedServer:
         if callable(script):
             self._script: Script = script
         else:
-            turns = [script] if isinstance(script, (str, Said, Http, Hang, Reset, HalfBody)) else list(script)
+            turns = list(script) if isinstance(script, list | tuple) else [script]
             self._script = lambda _: turns.pop(0) if len(turns) > 1 else turns[0]
         self._delay_s = delay_s
         self._models = models
@@ -144,7 +144,7 @@ class ScriptedServer:
         finally:
             self._at_once -= 1
 
-    async def _play(self, turn: Said | Http | Hang | Reset | HalfBody, asked: Asked, writer: Any) -> bool:
+    async def _play(self, turn: Said | Http | Hang | Reset | HalfBody | Trickle, asked: Asked, writer: Any) -> bool:
         match turn:
             case Said():
                 self.billed.append(dialects.counted(asked, turn))
@@ -157,6 +157,9 @@ class ScriptedServer:
             case Hang():
                 self.billed.append(dialects.counted(asked, Said("")))
                 await self._stopping.wait()
+            case Trickle(said, every_s):
+                self.billed.append(dialects.counted(asked, said))
+                await _trickle(writer, Http(200, dialects.body(asked, said)), every_s)
             case Reset():
                 self.billed.append(dialects.counted(asked, Said("")))
                 writer.transport.abort()
@@ -179,10 +182,25 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
 
 
 async def _send(writer: asyncio.StreamWriter, answer: Http, *, half: bool = False) -> bool:
+    """Write an answer; False where that ends the connection."""
+    head, content = _written(answer)
+    writer.write(head + (content[: len(content) // 2] if half else content))
+    await writer.drain()
+    return not half
+
+
+async def _trickle(writer: asyncio.StreamWriter, answer: Http, every_s: float) -> None:
+    head, content = _written(answer)
+    writer.write(head)
+    for byte in content:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(every_s)
+
+
+def _written(answer: Http) -> tuple[bytes, bytes]:
     content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
     headers = {"content-type": "application/json", "content-length": str(len(content)), **answer.headers}
     head = f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Scripted')}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    writer.write(head.encode("latin-1") + b"\r\n" + (content[: len(content) // 2] if half else content))
-    await writer.drain()
-    return not half
+    return head.encode("latin-1") + b"\r\n", content

@@ -109,7 +109,15 @@ class HalfBody:
     said: Said = Said("[2] > [1]")
 
 
-Turn = str | Said | Http | Hang | Reset | HalfBody
+@dataclass(frozen=True, slots=True)
+class Trickle:
+    """The answer comes a byte at a time, always soon enough for a client that only waits for the next one."""
+
+    said: Said = Said("[2] > [1]")
+    every_s: float = 0.05
+
+
+Turn = str | Said | Http | Hang | Reset | HalfBody | Trickle
 Script = Callable[[Asked], Turn]
 
 

@@ -40,7 +40,9 @@ def test_embedded_finds_the_passage_that_answers(embedded: Scorer) -> None:
 
 
 def test_embedded_tells_meaning_without_shared_words(embedded: Scorer) -> None:
-    about, other = embedded.score("automobile repair costs", ["What a garage charges to fix your car.", PASSAGES[2]])
+    about, other = embedded.score(
+        "automobile repair costs", ["What a garage charges to fix your car.", PASSAGES[2]]
+    )
     assert about > other
 
 
@@ -124,7 +126,9 @@ def test_a_bi_encoder_compares_mean_states(tmp_path: Path) -> None:
     assert scores == pytest.approx([1.0, 0.0, 0.5**0.5, 0.0])
 
 
-def test_a_model_in_the_hugging_face_cache_is_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_in_the_hugging_face_cache_is_found_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
