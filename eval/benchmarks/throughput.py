@@ -5,8 +5,8 @@
 Re-ranks DL19's BM25 top 100 in sliding windows of 20 by 10, 16 requests at a time. The time that counts runs from
 the first request's arrival at the server to the last answer's departure. The ideal is what the latency alone costs:
 windows of one query wait for one another, queries do not. CPU per call is that of the whole process less a start-up
-run with nothing to rank. With ``--peer-python``, an environment made from ``rank_llm-requirements.txt``, rank_llm does
-the same work on the same server, in turns with ours.
+run with nothing to rank. With ``--peer-python``, an environment made from ``rank_llm-requirements.txt``, rank_llm
+does the same work on the same server, in turns with ours.
 """
 
 from __future__ import annotations

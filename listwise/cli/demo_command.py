@@ -34,11 +34,11 @@ def command(llm: bool) -> None:
     through the openai SDK, and once more through the anthropic SDK, and shows the windows, the raw answers and the
     receipts. SmolLM2 is far too small to rank well: watch what is made of its answers.
     """
-    from rich.console import Console
 
+    from listwise.cli.screen import output
     from listwise.formats import read_requests
 
-    screen = Console(highlight=False)
+    screen = output()
     with resources.as_file(resources.files("listwise.cli") / "demo.jsonl") as path:
         requests = list(read_requests(path))
     screen.rule("1. The embedded local model ranks every query")

@@ -15,10 +15,10 @@ def command(base_url: str | None) -> int:
       listwise doctor
       listwise doctor --base-url http://127.0.0.1:8000/v1
     """
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from listwise.cli.screen import output
     from listwise.doctor import diagnose
 
     table = Table(box=None, pad_edge=False)
@@ -27,5 +27,5 @@ def command(base_url: str | None) -> int:
     for finding in diagnose(base_url=base_url):
         mark = Text("ok", style="green") if finding.ok else Text("no", style="yellow")
         table.add_row(mark, finding.what, Text(finding.detail))
-    Console(highlight=False).print(table)
+    output().print(table)
     return 0

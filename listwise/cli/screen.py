@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -32,6 +33,12 @@ ROUTES = ("llm", "local", "first_stage", "empty")
 def console() -> Console:
     """Standard error: standard output is for results."""
     return Console(stderr=True, highlight=False)
+
+
+def output() -> Console:
+    """Standard output; wide where it is no terminal, so that a file holds whole lines."""
+    narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if narrow else 160)
 
 
 def dollars(usd: Decimal) -> str:

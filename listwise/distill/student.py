@@ -45,19 +45,28 @@ class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed t
 
     def forward(self, queries: Sequence[str], passages: Sequence[str]) -> Tensor:
         """Scores of every passage for every query, [queries, passages]."""
-        dense_queries, sparse_queries = self.encode(queries)
-        dense_passages, sparse_passages = self.encode(passages)
-        return self.dense_weight * (dense_queries @ dense_passages.T) + sparse_queries @ sparse_passages.T
+        everything = torch.arange(self.tokenizer.get_vocab_size())
+        dense_queries, sparse_queries = self.encode(queries, everything)
+        # Terms that no query uses add nothing, to the scores or to the gradient.
+        used = sparse_queries.detach().amax(dim=0).nonzero().squeeze(1)
+        dense_passages, sparse_passages = self.encode(passages, used)
+        return self.dense_weight * (dense_queries @ dense_passages.T) + sparse_queries[:, used] @ sparse_passages.T
 
-    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Unit vectors [texts, hidden] and term weights [texts, vocabulary]."""
+    def encode(self, texts: Sequence[str], terms: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit vectors [texts, hidden] and the weights of ``terms`` [texts, terms]."""
         ids, mask = self.tokenize(texts)
         with torch.autocast("cpu", torch.bfloat16):
             states = self.dense(ids, mask).last_hidden_state
-            logits = self.sparse(ids, mask).logits
+            logits = self._term_logits(ids, mask, terms)
         total = (states.float() * mask.unsqueeze(-1)).sum(dim=1)
         highest = logits.masked_fill(mask.unsqueeze(-1) == 0, float("-inf")).amax(dim=1)
         return nn.functional.normalize(total, dim=-1), torch.log1p(torch.relu(highest.float()))
+
+    def _term_logits(self, ids: Tensor, mask: Tensor, terms: Tensor) -> Tensor:
+        """The masked language model's logits of ``terms``, [texts, length, terms]."""
+        head = self.sparse.cls.predictions
+        states = head.transform(self.sparse.bert(ids, mask).last_hidden_state)
+        return states @ head.decoder.weight[terms].T + head.decoder.bias[terms]
 
     def parameter_groups(self, dense_rate: float, sparse_rate: float) -> list[dict[str, Any]]:
         """What is trained: all but the embeddings, which keep what pre-training knew about rare words."""

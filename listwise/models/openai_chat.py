@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from listwise.calls import Call, Completion
 from listwise.models.answers import Believable, Body, OptionalTokens, Tokens, believed, order_schema, read_body
 from listwise.models.failures import Failures
@@ -78,7 +80,7 @@ class _Choice(Body):
 
 class _Answer(Body):
     model: str | None = None
-    choices: list[_Choice]
+    choices: list[_Choice] = Field(min_length=1)
     usage: Believable[_Usage] = None
 
 
@@ -96,8 +98,6 @@ def read(content: bytes, call: Call, failures: Failures) -> Completion:
         ServerError: it is no chat completion; billable.
     """
     answer = read_body(_Answer, content, failures)
-    if not answer.choices:
-        raise failures.of_answer("it offers no choice")
     choice = answer.choices[0]
     refusal = choice.message.refusal
     identity = failures.identity

@@ -37,7 +37,6 @@ def examine(data: object) -> tuple[TemplateFile | None, list[str]]:
         details = error.errors(include_url=False, include_input=False, include_context=True)
         return None, [_worded(problem) for problem in details]
     problems = [
-        *_unsendable(file),
         *_unknown_fields(file),
         *_passages(file),
         *_query(file),

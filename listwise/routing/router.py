@@ -38,13 +38,12 @@ class Router:
 
     def decide(self, signal: float | None) -> Decision:
         """The route of one query on its own."""
+        if self.escalate == "never":
+            return Decision(self.stay, "escalation is off", signal)
         if not self.has_llm:
             return Decision(self.stay, "no LLM is configured", signal)
-        match self.escalate:
-            case "never":
-                return Decision(self.stay, "escalation is off", signal)
-            case "always":
-                return Decision("llm", "every query is escalated", signal)
+        if self.escalate == "always":
+            return Decision("llm", "every query is escalated", signal)
         if signal is None:
             return Decision("llm", f"nothing tells how ambiguous the query is: no {self.scored_by}", None)
         seen = f"margin {signal:.2f} around rank 10 of the {self.scored_by}"

@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from tests.loopback import dialects
 from tests.loopback.turns import Asked, HalfBody, Hang, Http, Reset, Said, Script, Trickle, Turn, failure
@@ -41,11 +41,7 @@ class ScriptedServer:
         max_model_len: int | None = 4096,
         port: int = 0,
     ) -> None:
-        if callable(script):
-            self._script: Script = script
-        else:
-            turns = list(script) if isinstance(script, list | tuple) else [script]
-            self._script = lambda _: turns.pop(0) if len(turns) > 1 else turns[0]
+        self._script = script if callable(script) else _in_turn(script)
         self._delay_s = delay_s
         self._models = models
         self._max_model_len = max_model_len
@@ -164,6 +160,12 @@ class ScriptedServer:
                 self.billed.append(dialects.counted(asked, Said("")))
                 writer.transport.abort()
         return False
+
+
+def _in_turn(turns: Sequence[Turn] | Turn) -> Script:
+    """One turn after the other, the last one for good; a single turn is a list of one."""
+    left: list[Turn] = [turns] if isinstance(turns, get_args(Turn)) else [*turns]
+    return lambda _: left.pop(0) if len(left) > 1 else left[0]
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked | None:

@@ -59,12 +59,12 @@ class Recorded:
         return self.count(text)
 
 
-def template(name: str = "rankzephyr", **rules: object) -> Template:
+def template(name: str = "rankzephyr", /, **rules: object) -> Template:
     loaded = load_template(name)
     return replace(loaded, rules=ContentRules.model_validate({**loaded.rules.model_dump(), **rules}))
 
 
-def fitted(count: Callable[[str], int], passages: list[str], context: int, **rules: object) -> WindowPrompt:
+def fitted(count: Callable[[str], int], passages: list[str], context: int, **rules: str | int) -> WindowPrompt:
     return fit(
         template(**rules),
         "a query",
@@ -121,8 +121,10 @@ class TestFitting:
 
     @pytest.mark.parametrize("shrink", ["largest", "rank_llm"])
     def test_what_cannot_fit_is_said_and_no_loop_goes_on(self, shrink: str) -> None:
-        with pytest.raises(InputError, match=r"2 passages does not fit .* context of 150 .* cut to 10 words"):
-            fitted(words, [LONG, LONG], 150, shrink=shrink)
+        frame = sum(words(message.content) for message in render(template(), "a query", [""] * 2))
+        assert fitted(words, [LONG, LONG], frame + 22, shrink=shrink).limit == 10
+        with pytest.raises(InputError, match=r"2 passages does not fit .* context of \d+ .* cut to 10 words"):
+            fitted(words, [LONG, LONG], frame + 21, shrink=shrink)
         with pytest.raises(InputError, match="smaller window"):
             fitted(words, [], 3, shrink=shrink)
 
@@ -314,7 +316,7 @@ class TestPrompter:
             def estimate(self, text: str) -> int:
                 return counter(text)
 
-        prompter = Prompter(load_template("rankzephyr"), counter=Counter(), context_tokens=400)
+        prompter = Prompter(load_template("rankzephyr"), counter=Counter(), context_tokens=460)
         window = prompter.for_request(self.REQUEST)
         for start in (10, 5, 0):
             window(range(start, start + 20))
@@ -329,7 +331,7 @@ class TestPrompter:
         assert caught.value.qid == "q7"
 
     def test_a_context_too_small_for_any_prompt_is_a_setting_that_cannot_work(self) -> None:
-        with pytest.raises(ConfigError, match="template rankgpt: .* context of 100 tokens"):
+        with pytest.raises(ConfigError, match=r"template rankgpt: .* context of 100 tokens"):
             Prompter(load_template("rankgpt"), counter=Exact(), context_tokens=100)
         with pytest.raises(ConfigError, match="of which 5000 are kept for the answer"):
             Prompter(load_template("rankgpt"), counter=Exact(), context_tokens=4096, answer_tokens=lambda _: 5000)

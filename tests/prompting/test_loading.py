@@ -75,7 +75,7 @@ def test_head_and_tail_are_described(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_those_there_are_and_the_closest() -> None:
     with pytest.raises(TemplateError, match=r"no template 'rankgtp'.* one of .*rankgpt.*did you mean 'rankgpt'\?"):
         load_template("rankgtp")
-    with pytest.raises(TemplateError, match="no template 'no/such.yaml'"):
+    with pytest.raises(TemplateError, match=r"no template 'no/such\.yaml'"):
         check("no/such.yaml")
 
 
@@ -167,7 +167,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         (b"a: \x00", "not YAML"),
         (b"a: !!python/object/apply:os.system [id]\n", "not YAML: could not determine a constructor"),
         (b"a: &a [*a]\nmessages: *a\n", "messages[0]: must be a mapping"),
-        (b"[" * 100_000, "not YAML"),
+        (b"[" * 10_000, "not YAML"),
         (b"a: 2020-99-99\n", "not YAML"),
         (b"? [a, b]\n: c\n", "not YAML"),
         (b"1: c\n", "messages: is missing"),
@@ -178,7 +178,7 @@ def test_what_is_no_template_at_all_is_refused(tmp_path: Path, content: bytes, p
     path = tmp_path / "own.yaml"
     path.write_bytes(content)
     assert problem in "; ".join(check(path))
-    with pytest.raises(TemplateError, match="own.yaml"):
+    with pytest.raises(TemplateError, match=r"own\.yaml"):
         load_template(path)
 
 

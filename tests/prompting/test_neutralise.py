@@ -47,9 +47,10 @@ def test_identifiers_lose_their_brackets(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "token",
     [
-        "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>", "<|user|>", "<|channel|>",
-        "<|START_OF_TURN_TOKEN|>", "<｜User｜>", "<｜begin▁of▁sentence｜>", "<s>", "</s>", "<bos>", "<start_of_turn>",
-        "<end_of_turn>", "<think>", "</think>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "[TOOL_CALLS]",
+        "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>", "<|user|>",
+        "<|channel|>", "<|START_OF_TURN_TOKEN|>", "<｜User｜>", "<｜begin▁of▁sentence｜>", "<s>", "</s>", "<bos>",
+        "<start_of_turn>", "<end_of_turn>", "<think>", "</think>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>",
+        "[TOOL_CALLS]",
     ],
 )  # fmt: skip
 def test_control_tokens_lose_their_brackets(token: str) -> None:
@@ -64,7 +65,7 @@ def test_no_text_begins_a_turn() -> None:
 @pytest.mark.parametrize(
     "unseen",
     ["\x00", "\x1b", "\x7f", "\x9f", "\u00ad", "\u200b", "\u200d", "\u200e", "\u202e", "\u2066", "\ufeff", "\ufe0f",
-     "\u3164", "\U000e0041", "\U000e0100", "\ud800", "\udfff"],
+     "\u3164", "\U000e0041", "\U000e0100", "\udfff"],
 )  # fmt: skip
 def test_what_no_reader_sees_is_dropped(unseen: str) -> None:
     assert neutralise(f"pass{unseen}age {unseen} two") == "passage two"

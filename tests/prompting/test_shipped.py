@@ -18,7 +18,8 @@ def test_rankgpt_is_byte_exact() -> None:
     assert render(load_template("rankgpt"), QUERY, PASSAGES) == (
         Message(
             "system",
-            "You are RankGPT, an intelligent assistant that can rank passages based on their relevancy to the query.",
+            "You are RankGPT, an intelligent assistant that can rank passages based on their relevancy to the "
+            "query.",
         ),
         Message(
             "user",
@@ -34,10 +35,11 @@ def test_rankgpt_is_byte_exact() -> None:
         Message("assistant", "Received passage [3]."),
         Message(
             "user",
-            "Search Query: how do {num} planes fly. \nRank the 3 passages above based on their relevance to the search "
-            "query. The passages should be listed in descending order using identifiers. The most relevant passages "
-            "should be listed first. The output format should be [] > [], e.g., [1] > [2]. Only response the ranking "
-            "results, do not say any word or explain.",
+            "Search Query: how do {num} planes fly. \n"
+            "Rank the 3 passages above based on their relevance to the search query. The passages should be listed "
+            "in descending order using identifiers. The most relevant passages should be listed first. The output "
+            "format should be [] > [], e.g., [1] > [2]. Only response the ranking results, do not say any word or "
+            "explain.",
         ),
     )
 
@@ -46,20 +48,21 @@ def test_rankzephyr_is_byte_exact() -> None:
     assert render(load_template("rankzephyr"), QUERY, PASSAGES) == (
         Message(
             "system",
-            "You are RankLLM, an intelligent assistant that can rank passages based on their relevancy to the query",
+            "You are RankLLM, an intelligent assistant that can rank passages based on their relevancy to the "
+            "query",
         ),
         Message(
             "user",
-            "I will provide you with 3 passages, each indicated by a numerical identifier []. Rank the passages based "
-            "on their relevance to the search query: how do {num} planes fly.\n"
+            "I will provide you with 3 passages, each indicated by a numerical identifier []. Rank the passages "
+            "based on their relevance to the search query: how do {num} planes fly.\n"
             "[1] Wings push air down.\n"
             "[2] An {id} engine, 50% {query}\n"
             "[3] Birds fly.\n"
             "Search Query: how do {num} planes fly.\n"
             "Rank the 3 passages above based on their relevance to the search query. All the passages should be "
-            "included and listed using identifiers, in descending order of relevance. The output format should be [] "
-            "> [], e.g., [2] > [1], Answer concisely and directly and only respond with the ranking results, do not "
-            "say any word or explain.",
+            "included and listed using identifiers, in descending order of relevance. The output format should be "
+            "[] > [], e.g., [2] > [1], Answer concisely and directly and only respond with the ranking results, do "
+            "not say any word or explain.",
         ),
     )
 

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from listwise.errors import ConfigError, InputError
+from listwise.eval.measures import bootstrap, compare, evaluate
+from listwise.formats import Scored, read_qrels, read_run
+
+QRELS = {"q1": {"a": 1, "b": 0}, "q2": {"c": 1}}
+
+
+def run_of(**ranked: str) -> dict[str, list[Scored]]:
+    return {qid: [Scored(docid, -at, at + 1) for at, docid in enumerate(docids)] for qid, docids in ranked.items()}
+
+
+@pytest.mark.parametrize(
+    ("collection", "run", "low", "high"),
+    [
+        ("dl19", "bm25", 0.5058, 0.5058),
+        ("dl19", "splade_p_p_ensemble_distil", 0.7308, 0.7308),
+        ("dl21", "bm25", 0.4458, 0.4458),
+        ("dl21", "splade_p_p_ensemble_distil", 0.6839, 0.6846),
+        ("dl23", "bm25", 0.2624, 0.2624),
+        ("cranfield", "bm25", 0.3433, 0.3433),
+    ],
+)
+def test_figures_are_trec_evals(data: Path, collection: str, run: str, low: float, high: float) -> None:
+    judged = read_qrels(data / collection / "qrels.txt")
+    (measured,) = evaluate(read_run(data / collection / f"{run}.trec.gz"), judged, ["nDCG@10"])
+    assert low - 0.00006 <= measured.interval.mean <= high + 0.00006
+
+
+def test_a_judged_query_that_the_run_lacks_counts_as_zero() -> None:
+    (measured,) = evaluate(run_of(q1="ab"), QRELS, ["nDCG@10"])
+    assert measured.by_query == {"q1": 1.0, "q2": 0.0}
+    assert measured.interval.mean == 0.5
+
+
+def test_comparison_is_paired_and_signed() -> None:
+    (good,) = evaluate(run_of(q1="ab", q2="c"), QRELS, ["RR@10"])
+    (bad,) = evaluate(run_of(q1="ba", q2="c"), QRELS, ["RR@10"])
+    found = compare(good, bad)
+    assert found.difference.mean == 0.25
+    assert (found.wins, found.losses) == (1, 0)
+    assert compare(good, good).p_value == 1.0
+
+
+def test_intervals_hold_the_mean_and_repeat() -> None:
+    values = [0.1, 0.9, 0.5, 0.7, 0.2]
+    interval = bootstrap(values)
+    assert interval.low < interval.mean < interval.high
+    assert bootstrap(values) == interval
+
+
+def test_what_cannot_be_measured_is_said() -> None:
+    with pytest.raises(ConfigError, match="nDGC@10"):
+        evaluate(run_of(q1="a"), QRELS, ["nDGC@10"])
+    with pytest.raises(InputError, match="no query in common"):
+        evaluate(run_of(q9="a"), QRELS, ["nDCG@10"])
