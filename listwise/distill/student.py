@@ -13,8 +13,10 @@ from transformers import BertForMaskedLM, BertModel
 
 from listwise.distill.graph import Encoder, Range
 
-CALIBRATION_BATCH = 32
-"""Texts that are read at once to calibrate."""
+TEXTS_AT_ONCE = 16
+"""Texts of similar length that are padded to one another."""
+FROZEN_LAYERS = 2
+"""Lowest layers of the dense encoder that are not trained."""
 DENSE_WEIGHT = 35.0
 """Of the cosine at the start: about the ratio of the two scores' standard deviations."""
 
@@ -54,10 +56,17 @@ class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed t
 
     def encode(self, texts: Sequence[str], terms: Tensor) -> tuple[Tensor, Tensor]:
         """Unit vectors [texts, hidden] and the weights of ``terms`` [texts, terms]."""
-        ids, mask = self.tokenize(texts)
+        by_length = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        parts = [by_length[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE)]
         with torch.autocast("cpu", torch.bfloat16):
-            states = self.dense(ids, mask).last_hidden_state
-            logits = self._term_logits(ids, mask, terms)
+            encoded = [self._encode_part([texts[place] for place in part], terms) for part in parts]
+        back = torch.tensor(by_length).argsort()
+        return torch.cat([dense for dense, _ in encoded])[back], torch.cat([sparse for _, sparse in encoded])[back]
+
+    def _encode_part(self, texts: Sequence[str], terms: Tensor) -> tuple[Tensor, Tensor]:
+        ids, mask = self.tokenize(texts)
+        states = self.dense(ids, mask).last_hidden_state
+        logits = self._term_logits(ids, mask, terms)
         total = (states.float() * mask.unsqueeze(-1)).sum(dim=1)
         highest = logits.masked_fill(mask.unsqueeze(-1) == 0, float("-inf")).amax(dim=1)
         return nn.functional.normalize(total, dim=-1), torch.log1p(torch.relu(highest.float()))
@@ -69,9 +78,10 @@ class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed t
         return states @ head.decoder.weight[terms].T + head.decoder.bias[terms]
 
     def parameter_groups(self, dense_rate: float, sparse_rate: float) -> list[dict[str, Any]]:
-        """What is trained: all but the embeddings, which keep what pre-training knew about rare words."""
-        for encoder in (self.dense, self.sparse.bert):
-            encoder.embeddings.requires_grad_(False)
+        """What is trained: all but the lowest layers, which keep what pre-training knew about rare words."""
+        frozen = self.dense.encoder.layer[:FROZEN_LAYERS]
+        for part in (self.dense.embeddings, self.sparse.bert.embeddings, frozen):
+            part.requires_grad_(False)
         return [
             {"params": [p for p in self.dense.parameters() if p.requires_grad], "lr": dense_rate},
             {"params": [p for p in self.sparse.parameters() if p.requires_grad], "lr": sparse_rate},
@@ -115,8 +125,8 @@ def _observe(student: Student, texts: Sequence[str]) -> dict[str, dict[str, Rang
         if isinstance(module, nn.Linear) and not name.endswith("decoder")
     ]
     with torch.no_grad():
-        for start in range(0, len(texts), CALIBRATION_BATCH):
-            ids, mask = student.tokenize(texts[start : start + CALIBRATION_BATCH])
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            ids, mask = student.tokenize(texts[start : start + TEXTS_AT_ONCE])
             shown = mask.bool()
             student.dense(ids, mask)
             student.sparse.cls.predictions.transform(student.sparse.bert(ids, mask).last_hidden_state)

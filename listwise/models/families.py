@@ -36,13 +36,13 @@ _OPEN_REASONING = re.compile(
 )
 
 _CONTEXTS = {
-    r"gpt-(?:[6-9]|\d\d)": 1_050_000,
-    r"gpt-5": 400_000,
-    r"o\d|codex": 200_000,
-    r"gpt-4(?:o|\.\d|-turbo)": 128_000,
-    r"gpt-4": 8192,
-    r"gpt-3\.5": 16_385,
-    r"claude": 200_000,
+    r"^gpt-(?:[6-9]|\d\d)": 1_050_000,
+    r"^gpt-5": 400_000,
+    r"^(?:o\d|codex)": 200_000,
+    r"^gpt-4(?:o|\.\d|-turbo)": 128_000,
+    r"^gpt-4": 8192,
+    r"^gpt-3\.5": 16_385,
+    r"^claude": 200_000,
     r"rank_(?:zephyr|vicuna)|vicuna": 4096,
     r"zephyr|mistral-7b": 32_768,
     r"smollm2": 8192,

@@ -120,7 +120,9 @@ def _anthropic(model: str, settings: Settings) -> Model:
     try:
         loaded = AnthropicModel(model, api_key=key, traits=traits, address=address)
     except AnthropicError as error:
-        raise ConfigError(f"anthropic's credentials cannot be read: {type(error).__name__}") from error
+        raise ConfigError(
+            f"Anthropic's profile cannot be read ({type(error).__name__}); mend it, or set ANTHROPIC_API_KEY"
+        ) from error
     if not loaded.has_credentials:
         raise _missing("ANTHROPIC_API_KEY")
     return loaded

@@ -1,7 +1,9 @@
 """Turns the text of a query or passage into data that cannot act on the prompt around it.
 
-Four things are done, in this order, and nothing else:
+These things are done, in this order, and nothing else:
 
+0. Where UTF-8 was read as Latin-1 (``â\\x80\\x99`` for an apostrophe: a fifth of MS MARCO's passages), it is read
+   again, as rank_llm does by ftfy; the halves would be dropped as control characters otherwise.
 1. Characters that no reader sees are dropped: control characters, lone surrogates, and what Unicode calls
    default-ignorable (zero-width, bidirectional overrides, tags, variation selectors, fillers).
 2. Every run of whitespace becomes one space. No text can begin a line, so none can open a turn (``\\n\\nHuman:``).
@@ -28,6 +30,9 @@ _UNSEEN = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
 
+_C1 = re.compile("[\x80-\x9f]")
+_MISREAD = re.compile("[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+
 _OPENING = r"\[［【〔〖〘〚⟦⟬❲⁅⦋⦍⦏⦗﹇﹝︗︹︻"
 _CLOSING = r"\]］】〕〗〙〛⟧⟭❳⁆⦌⦎⦐⦘﹈﹞︘︺︼"
 _DIGIT = (
@@ -53,10 +58,19 @@ _TAG = re.compile(r"[<＜](?=[/!?\w])([^<>＜＞]*+)([>＞]?)")
 def neutralise(text: str, style: Style = "brackets") -> str:
     """The text on one line, without unseen characters, identifiers, control tokens, and in ``markup`` tags."""
     if not (text.isascii() and text.isprintable()):
+        if _C1.search(text):
+            text = _MISREAD.sub(_read_again, text)
         text = _UNSEEN.sub("", text)
     text = " ".join(text.split())
     text = _ACTING.sub(_in_parentheses, text)
     return _TAG.sub(_untagged, text) if style == "markup" else text
+
+
+def _read_again(match: re.Match[str]) -> str:
+    try:
+        return match[0].encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return match[0]
 
 
 def _in_parentheses(match: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self, get_args
+from typing import Any, Self
 
 from tests.loopback import dialects
 from tests.loopback.turns import Asked, HalfBody, Hang, Http, Reset, Said, Script, Trickle, Turn, failure
@@ -164,7 +164,9 @@ class ScriptedServer:
 
 def _in_turn(turns: Sequence[Turn] | Turn) -> Script:
     """One turn after the other, the last one for good; a single turn is a list of one."""
-    left: list[Turn] = [turns] if isinstance(turns, get_args(Turn)) else [*turns]
+    if isinstance(turns, str | Said | Http | Hang | Reset | HalfBody | Trickle):
+        return lambda _: turns
+    left = list(turns)
     return lambda _: left.pop(0) if len(left) > 1 else left[0]
 
 

@@ -23,10 +23,7 @@ class Asked:
 
     @property
     def dialect(self) -> Dialect | None:
-        for end, dialect in _DIALECTS.items():
-            if self.path.partition("?")[0].endswith(end):
-                return dialect
-        return None
+        return _DIALECTS.get(self.path.partition("?")[0].removeprefix("/v1"))
 
     @property
     def prompt(self) -> str:

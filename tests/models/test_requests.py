@@ -1,0 +1,161 @@
+"""How calls are written, by provider and model."""
+
+from __future__ import annotations
+
+import re
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from listwise.calls import Call, Message, Sampling
+from listwise.models import anthropic, openai_chat, openai_responses
+from listwise.models.families import Traits, traits_of
+from listwise.models.vllm import constraint
+from tests.models.adapters import call
+
+PLAIN, REASONING = Traits(8192), Traits(8192, reasons=True, takes_temperature=False)
+
+
+def chat(model: str = "gpt-4o", asked: Call | None = None, *, own_host: bool = True) -> dict[str, Any]:
+    return openai_chat.request(model, asked or call(), traits_of("openai", model), own_host=own_host)
+
+
+def responses(model: str = "gpt-4o", asked: Call | None = None, *, own_host: bool = True) -> dict[str, Any]:
+    return openai_responses.request(model, asked or call(), traits_of("openai", model), own_host=own_host)
+
+
+def messages(model: str, asked: Call | None = None) -> dict[str, Any]:
+    return anthropic.request(model, asked or call(), traits_of("anthropic", model))
+
+
+def test_chat() -> None:
+    body = chat(asked=call(seed=7))
+    assert body["max_completion_tokens"] == 50
+    assert "max_tokens" not in body
+    assert (body["temperature"], body["seed"]) == (0.0, 7)
+    assert body.keys().isdisjoint({"reasoning_effort", "response_format"})
+
+
+def test_chat_elsewhere_bounds_answers_in_the_word_that_all_servers_know() -> None:
+    body = chat("llama-3.1-8b", own_host=False)
+    assert body["max_tokens"] == 50
+    assert "max_completion_tokens" not in body
+
+
+@pytest.mark.parametrize("model", ["o1", "o3-mini", "o4-mini", "gpt-5", "gpt-5-mini", "gpt-5.4", "gpt-6-sol"])
+def test_reasoning_models_get_no_temperature(model: str) -> None:
+    asked = call(reasoning_effort="low")
+    body = chat(model, asked, own_host=False)
+    assert "temperature" not in body
+    assert body["max_completion_tokens"] == 50
+    assert body["reasoning_effort"] == "low"
+    body = responses(model, asked)
+    assert "temperature" not in body
+    assert body["reasoning"] == {"effort": "low"}
+
+
+@pytest.mark.parametrize("write", [chat, responses])
+def test_the_provider_may_choose_the_temperature(write: Any) -> None:
+    assert "temperature" not in write(asked=call(temperature=None))
+    assert write(asked=call(temperature=0.5))["temperature"] == 0.5
+
+
+def test_responses_are_not_kept() -> None:
+    body = responses(asked=call(seed=7))
+    assert body["store"] is False
+    assert "seed" not in body
+    assert body["max_output_tokens"] == 50
+
+
+def order(body: dict[str, Any]) -> dict[str, Any]:
+    assert body["strict"] is True
+    schema: dict[str, Any] = body["schema"]
+    assert schema["required"] == ["order"]
+    assert schema["additionalProperties"] is False
+    found: dict[str, Any] = schema["properties"]["order"]
+    return found
+
+
+def test_openai_constrains_by_a_strict_schema() -> None:
+    asked = call(form="order", passages=5)
+    in_chat = chat(asked=asked)["response_format"]
+    in_responses = responses(asked=asked)["text"]["format"]
+    assert in_chat["type"] == in_responses["type"] == "json_schema"
+    for found in (order(in_chat["json_schema"]), order(in_responses)):
+        assert found["items"]["enum"] == [1, 2, 3, 4, 5]
+        assert (found["minItems"], found["maxItems"]) == (5, 5)
+
+
+def test_anthropic_constrains_by_the_schema_it_takes() -> None:
+    output = messages("claude-haiku-4-5", call(form="order", passages=2))["output_config"]
+    assert output["format"]["type"] == "json_schema"
+    found = output["format"]["schema"]["properties"]["order"]
+    assert found == {"type": "array", "items": {"type": "integer", "enum": [1, 2]}}, "minItems is refused there"
+
+
+def test_anthropic_has_its_system_prompt_apart() -> None:
+    two = (Message("system", "one"), Message("user", "hi"), Message("system", "two"))
+    body = messages("claude-haiku-4-5", Call(two, Sampling(9)))
+    assert body["system"] == "one\n\ntwo"
+    assert body["messages"] == [{"role": "user", "content": "hi"}]
+    assert "system" not in messages("claude-haiku-4-5", Call(two[1:2], Sampling(9)))
+
+
+@pytest.mark.parametrize(
+    ("model", "takes"),
+    [
+        ("claude-3-5-haiku-latest", True),
+        ("claude-opus-4-20250514", True),
+        ("claude-opus-4-1-20250805", True),
+        ("claude-sonnet-4-5-20250929", True),
+        ("claude-haiku-4-5", True),
+        ("claude-sonnet-4-6", True),
+        ("claude-opus-4-7", False),
+        ("claude-opus-4-8", False),
+        ("claude-opus-4-10", False),
+        ("claude-sonnet-5", False),
+        ("claude-haiku-5-5", False),
+        ("claude-fable-5-1", False),
+        ("smollm2", True),
+    ],
+)
+def test_anthropic_temperatures(model: str, takes: bool) -> None:
+    assert ("temperature" in messages(model)) is takes
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "thinking", "output"),
+    [
+        ("claude-haiku-4-5", "2048", {"type": "enabled", "budget_tokens": 2048}, None),
+        ("claude-opus-4-6", "low", {"type": "adaptive"}, {"effort": "low"}),
+        ("claude-opus-5", "low", None, {"effort": "low"}),
+        ("claude-opus-5", "none", {"type": "disabled"}, None),
+        ("claude-sonnet-5-5", "none", {"type": "between_tools"}, None),
+        ("claude-opus-5", None, None, None),
+    ],
+)
+def test_anthropic_thinking(model: str, effort: str | None, thinking: Any, output: Any) -> None:
+    body = messages(model, call(reasoning_effort=effort))
+    assert body.get("thinking") == thinking
+    assert body.get("output_config") == output
+    assert not (thinking and thinking["type"] != "disabled" and "temperature" in body), "400 while thinking"
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_vllm_chooses_among_all_orders_of_few(n: int) -> None:
+    choices = constraint(n)["choice"]
+    assert isinstance(choices, list)
+    every = {" > ".join(f"[{i}]" for i in order) for order in permutations(range(1, n + 1))}
+    assert set(choices) == every
+    assert len(choices) == len(every)
+
+
+@pytest.mark.parametrize("n", [5, 20])
+def test_vllm_bounds_the_form_of_many(n: int) -> None:
+    pattern = constraint(n)["regex"]
+    assert isinstance(pattern, str)
+    whole = [f"[{i}]" for i in range(n, 0, -1)]
+    assert re.fullmatch(pattern, " > ".join(whole))
+    for bad in (whole[1:], [*whole, "[1]"], [*whole[1:], f"[{n + 1}]"], [*whole[1:], "[0]"]):
+        assert not re.fullmatch(pattern, " > ".join(bad))
