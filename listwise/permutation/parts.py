@@ -14,6 +14,8 @@ _BOUND = re.compile(
 )
 
 
+_ACKNOWLEDGED = re.compile(r"\breceived passage \[[0-9]{1,9}\]\.?", re.IGNORECASE)
+
 _LONGEST = 64_000
 _LONGEST_PER_PASSAGE = 32
 _WORD = 64
@@ -56,6 +58,11 @@ def without_thinking(text: str) -> Said:
     if not thinking:
         kept.append(text[resume:])
     return Said("\n".join(kept) if len(kept) > 1 else kept[0], thinking)
+
+
+def without_acknowledgements(text: str) -> str:
+    """Drop ``Received passage [8].``, which a small model learns from RankGPT's prompt to say: it ranks nothing."""
+    return _ACKNOWLEDGED.sub(" ", text)
 
 
 def clipped(text: str, n: int) -> str:

@@ -10,7 +10,7 @@ from listwise.permutation.chains import tally
 from listwise.permutation.glyphs import plain
 from listwise.permutation.letters import MOST_LETTERS, numbered
 from listwise.permutation.outcome import Failure, Parsed
-from listwise.permutation.parts import clipped, spans, without_thinking
+from listwise.permutation.parts import clipped, spans, without_acknowledgements, without_thinking
 from listwise.permutation.structured import read_any
 from listwise.permutation.text import Reading, join
 
@@ -41,12 +41,13 @@ def parse(answer: str, n: int) -> Parsed:
     said = without_thinking(text)
     if not said.text.strip():
         return Parsed.failed(n, "unfinished" if said.unfinished else "empty")
-    whole = clipped(said.text, n)
+    part = clipped(said.text, n)
+    whole = without_acknowledgements(part)
     reading = _read(whole, n) or _read_letters(whole, n)
     if reading is None or (not reading.sure and _refuses(whole)):
         return Parsed.failed(n, _failure(whole, unfinished=said.unfinished))
     missing = n - len(reading.identifiers)
-    repairs = reading.repairs + Counter(missing=missing, glyphs=glyphs, clipped=len(whole) < len(said.text))
+    repairs = reading.repairs + Counter(missing=missing, glyphs=glyphs, clipped=len(part) < len(said.text))
     return Parsed(n, reading.identifiers, MappingProxyType(dict(+repairs)), form=reading.form)
 
 

@@ -1,12 +1,12 @@
-"""Turns the text of a query or passage into data that cannot act on the prompt around it.
+r"""Turns the text of a query or passage into data that cannot act on the prompt around it.
 
 These things are done, in this order, and nothing else:
 
-0. Where UTF-8 was read as Latin-1 (``â\\x80\\x99`` for an apostrophe: a fifth of MS MARCO's passages), it is read
+0. Where UTF-8 was read as Latin-1 (``â\x80\x99`` for an apostrophe: a fifth of MS MARCO's passages), it is read
    again, as rank_llm does by ftfy; the halves would be dropped as control characters otherwise.
 1. Characters that no reader sees are dropped: control characters, lone surrogates, and what Unicode calls
    default-ignorable (zero-width, bidirectional overrides, tags, variation selectors, fillers).
-2. Every run of whitespace becomes one space. No text can begin a line, so none can open a turn (``\\n\\nHuman:``).
+2. Every run of whitespace becomes one space. No text can begin a line, so none can open a turn (``\n\nHuman:``).
 3. What looks like a passage's identifier, ``[3]``, is written in parentheses, ``(3)``: RankZephyr's rule, widened
    to other brackets and digits (``［３］``, ``【3】``, ``[ ③ ]``). So are the control tokens of chat formats:
    ``<|im_end|>``, ``</s>``, ``[INST]``, ``<start_of_turn>`` and their like.
@@ -58,12 +58,16 @@ _TAG = re.compile(r"[<＜](?=[/!?\w])([^<>＜＞]*+)([>＞]?)")
 def neutralise(text: str, style: Style = "brackets") -> str:
     """The text on one line, without unseen characters, identifiers, control tokens, and in ``markup`` tags."""
     if not (text.isascii() and text.isprintable()):
-        if _C1.search(text):
-            text = _MISREAD.sub(_read_again, text)
-        text = _UNSEEN.sub("", text)
+        text = _UNSEEN.sub("", reread(text))
     text = " ".join(text.split())
     text = _ACTING.sub(_in_parentheses, text)
     return _TAG.sub(_untagged, text) if style == "markup" else text
+
+
+def reread(text: str) -> str:
+    """The text, with UTF-8 that was read as Latin-1 read again. Before whitespace is looked for: a misread ``à``
+    holds a no-break space. Text without control characters is left alone, for it may be meant as it is."""
+    return _MISREAD.sub(_read_again, text) if not text.isascii() and _C1.search(text) else text
 
 
 def _read_again(match: re.Match[str]) -> str:

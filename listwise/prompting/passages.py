@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from listwise.prompting.neutralise import neutralise
+from listwise.prompting.neutralise import neutralise, reread
 from listwise.prompting.template import ContentRules
 
 Count = Callable[[str], int]
@@ -86,6 +86,7 @@ class Passage(ABC):
 def prepare(text: str, rules: ContentRules, count: Count) -> Passage:
     """Neutralise a passage and cut it to the template's own limit; linear in its length."""
     chars = len(text)
+    text = reread(text)
     if rules.strip_prefix:
         text = text.lstrip().removeprefix(rules.strip_prefix)
     form = Head if rules.keep == "head" else HeadTail

@@ -25,6 +25,7 @@ from listwise.errors import (
     Timeout,
     Transient,
 )
+from listwise.models.base import Model
 from listwise.spend.tokens import counter_for
 from listwise.types import Usage
 from tests.loopback import (
@@ -222,6 +223,11 @@ def with_usage(change: Callable[[dict[str, Any]], object]) -> Script:
     return answer
 
 
+def worst_case(asked: Call, model: Model) -> Usage:
+    """What a budget reserves for a call, and no more."""
+    return Usage(counter_for(model.identity.name).call_bound(asked), output_tokens=asked.sampling.max_output_tokens)
+
+
 def put(names: tuple[str, ...], value: Any) -> Callable[[dict[str, Any]], object]:
     return lambda usage: usage.update({name: value for name in names if name in usage})
 
@@ -247,11 +253,10 @@ def put(names: tuple[str, ...], value: Any) -> Callable[[dict[str, Any]], object
 async def test_unbelievable_usage_costs_the_worst_case(adapter: Adapter, change: Any) -> None:
     asked = call()
     with ScriptedServer(with_usage(change)) as server:
-        completion = await ask(adapter, server, asked)
-    bound = counter_for(f"{adapter.label}/loopback-1").call_bound(asked)
+        async with aclosing(adapter.at(server)) as model:
+            completion = await model.complete(asked, timeout_s=10)
     assert completion.text == "[1] > [2]"
-    assert completion.usage.output_tokens == asked.sampling.max_output_tokens
-    assert 0 < completion.usage.input_tokens <= bound
+    assert completion.usage == worst_case(asked, model)
 
 
 async def test_missing_usage_costs_the_worst_case(adapter: Adapter) -> None:
@@ -261,9 +266,9 @@ async def test_missing_usage_costs_the_worst_case(adapter: Adapter) -> None:
         return Http(200, body)
 
     with ScriptedServer(without) as server:
-        completion = await ask(adapter, server)
-    assert completion.usage.output_tokens == 50
-    assert completion.usage.input_tokens > 0
+        async with aclosing(adapter.at(server)) as model:
+            completion = await model.complete(call(), timeout_s=10)
+    assert completion.usage == worst_case(call(), model)
 
 
 def echo(asked: Asked) -> Http:

@@ -43,8 +43,12 @@ def test_as_a_process() -> None:
         assert process.stdout is not None
         try:
             base_url = process.stdout.readline().strip()
-            model = load_model("openai/loopback-1", base_url=base_url)
-            completion = asyncio.run(model.complete(call(), timeout_s=5))
+            text = asyncio.run(_text(base_url))
         finally:
             process.terminate()
-    assert completion.text == "[3] > [2] > [1]"
+    assert text == "[3] > [2] > [1]"
+
+
+async def _text(base_url: str) -> str:
+    async with aclosing(load_model("openai/loopback-1", base_url=base_url)) as model:
+        return (await model.complete(call(), timeout_s=5)).text

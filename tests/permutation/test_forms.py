@@ -123,6 +123,8 @@ RANKINGS: list[tuple[str, int, tuple[int, ...]]] = [
     ("[3] > [2] > [1", 3, (3, 2, 1)),
     ("[3] > [2] > [1", 20, (3, 2)),
     ("[3] > [2] > [", 3, (3, 2)),
+    # acknowledgements rank nothing
+    ("Received passage [1]. [3] > [2]", 3, (3, 2)),
     # one that stands alone
     ("[7]", 20, (7,)),
     ("7", 20, (7,)),
@@ -153,6 +155,8 @@ FAILURES: list[tuple[str, Failure]] = [
     ('{"query": "who?", "n": 20, "scores": [1, 2, 3]}', "unreadable"),
     ("[0] > [21] > [22]", "unreadable"),
     ("Please wait while I rank them.", "unreadable"),
+    ("Received passage [8].", "unreadable"),
+    ("Received passage [1].\nReceived passage [2].", "unreadable"),
 ]
 
 

@@ -167,6 +167,14 @@ class TestFitting:
         assert prompt.truncated == 20
         assert 250 < len(shown(prompt)[0]) < 400
 
+    def test_misread_text_is_read_again_before_it_is_cut_into_words(self) -> None:
+        text = "voilà Århus " * 200 + "’"
+        for keep in ("head", "head_tail"):
+            rules = ContentRules.model_validate({"keep": keep})
+            excerpt = prepare(text.encode().decode("latin-1"), rules, words).at(300)
+            assert excerpt.text == prepare(text, rules, words).at(300).text
+            assert excerpt.text.startswith("voilà Århus voilà")
+
     @pytest.mark.parametrize("passage", ["", " ", "\u200b", "\ud800", "x" * 1_000_000, "[" * 1_000_000])
     def test_strange_passages_fit(self, passage: str) -> None:
         prompt = fitted(len, [passage, "b"], 20_000)

@@ -74,11 +74,8 @@ def test_what_no_reader_sees_is_dropped(unseen: str) -> None:
 def test_utf8_that_was_read_as_latin1_is_read_again() -> None:
     original = "1806–1812: Robinson’s “née” 漢字 🙂"
     assert neutralise(original.encode().decode("latin-1")) == original
-    assert (
-        neutralise("Ã© stays, for nothing tells it from a mistake")
-        == "Ã© stays, for nothing tells it from a mistake"
-    )
-    assert neutralise("\xe2\x80 \xff\x9f \xed\xa0\x80 a\x80b") == "â ÿ í\xa0 ab".replace("\xa0", " ")
+    assert neutralise("Ã© stays: nothing tells it from a mistake") == "Ã© stays: nothing tells it from a mistake"
+    assert neutralise("\xe2\x80 \xff\x9f \xed\xa0\x80a a\x80b") == "â ÿ í a ab"
     assert neutralise("［３］".encode().decode("latin-1")) == "(３)"
     assert neutralise("[\xe2\x80\x8b3]") == "(3)"
 

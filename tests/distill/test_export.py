@@ -1,0 +1,64 @@
+"""The hand-written graph against the same arithmetic in float, and the student against what the loader makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx", reason="needs the extra listwise[train]")
+
+from listwise.distill import graph as graphs
+
+
+def test_int8_weights_come_back_within_half_a_step() -> None:
+    weight = np.random.default_rng(0).normal(size=(5, 256)).astype(np.float32)
+    stored, scales = graphs.quantize_linear(weight)
+    assert stored.dtype == np.int8
+    assert np.abs(stored).max() <= graphs.WEIGHT_LEVELS
+    assert np.abs(stored.T * scales[:, None] - weight).max() <= scales.max() / 2 + 1e-6
+
+
+def test_int4_tables_come_back_within_a_step() -> None:
+    table = np.random.default_rng(0).normal(size=(7, 64)).astype(np.float32)
+    packed, scales = graphs.quantize_table(table)
+    levels = np.concatenate([packed & 15, packed >> 4], axis=1).astype(np.float32) - 8
+    back = levels.reshape(7, 2, 32) * scales[:, :, None].astype(np.float32)
+    error = np.abs(back.reshape(7, 64) - table)
+    assert packed.shape == (7, 32)
+    assert np.sqrt(np.mean(error**2)) < 0.12
+
+
+@pytest.mark.slow
+def test_an_exported_student_scores_as_it_did_in_training(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra listwise[train]")
+    transformers = pytest.importorskip("transformers", reason="needs the extra listwise[train]")
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    from listwise.distill.export import export_hybrid
+    from listwise.distill.student import Student, encoders
+    from listwise.models.local import load_scorer
+
+    torch.manual_seed(1)
+    words = [f"w{number}" for number in range(60)]
+    sizes = {"vocab_size": 64, "hidden_size": 128, "num_attention_heads": 2, "intermediate_size": 128}
+    config = transformers.BertConfig(**sizes, num_hidden_layers=2, initializer_range=0.2)
+    transformers.BertModel(config).save_pretrained(tmp_path / "dense")
+    transformers.BertForMaskedLM(config).save_pretrained(tmp_path / "sparse")
+    vocabulary = {word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.save(str(tmp_path / "dense" / "tokenizer.json"))
+
+    student = Student(tmp_path / "dense", tmp_path / "sparse", 32)
+    texts = [" ".join(words[start : start + 3 + start % 9]) for start in range(50)]
+    dense, sparse = encoders(student, texts)
+    settings = {"kind": "hybrid", "dense_weight": float(student.dense_weight), "sparse_weight": 1.0}
+    export_hybrid(dense, sparse, tmp_path / "dense" / "tokenizer.json", settings, tmp_path / "out")
+    with torch.no_grad():
+        expected = student(["w3 w4"], texts)[0].numpy()
+    scores = np.array(load_scorer(str(tmp_path / "out")).score("w3 w4", texts))
+    assert np.corrcoef(scores, expected)[0, 1] > 0.98
