@@ -19,7 +19,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from statistics import median, quantiles
 
-from listwise.distill.collections import Collection, Run, read_collection
+from listwise.distill.collections import Collection, Scores, read_collection
 from listwise.models.base import Scorer
 from listwise.models.local import load_scorer
 from listwise.routing.signals import margin
@@ -104,16 +104,16 @@ PARTS: dict[str, Callable[[str, Path], Iterable[str]]] = {
 }
 
 
-def rescore(collection: Collection, scorer: Scorer) -> Run:
+def rescore(collection: Collection, scorer: Scorer) -> Scores:
     """The first stage's candidates with the model's scores."""
-    run: Run = {}
+    run: dict[str, dict[str, float]] = {}
     for qid, found in collection.runs[FIRST_STAGE].items():
         texts = [collection.passages[docid] for docid in found]
         run[qid] = dict(zip(found, scorer.score(collection.queries[qid], texts), strict=True))
     return run
 
 
-def ndcg(collection: Collection, run: Run) -> float:
+def ndcg(collection: Collection, run: Scores) -> float:
     """The mean over the judged queries."""
     import ir_measures
 

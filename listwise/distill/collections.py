@@ -1,32 +1,28 @@
-"""Reads test collections: a directory each, of queries, passages, runs and judgements."""
+"""Test collections to learn from: a directory each, of queries, passages, runs and, maybe, judgements."""
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from listwise.errors import InputError
+from listwise.formats.collections import fetch_passages, read_queries
+from listwise.formats.trec import Qrels, read_qrels, read_run
 
-Run = dict[str, dict[str, float]]
-"""qid to docid to score."""
-Qrels = dict[str, dict[str, int]]
-"""qid to docid to grade."""
+Scores = Mapping[str, Mapping[str, float]]
+"""qid to docid to score, best first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
     """Queries and passages by their identifiers, with what is known about which passage suits which query."""
 
-    name: str
-    queries: dict[str, str]
-    passages: dict[str, str]
+    queries: Mapping[str, str]
+    passages: Mapping[str, str]
+    """Those that a run holds or somebody judged, as far as the corpus has them."""
     qrels: Qrels
     """Empty where nobody judged."""
-    runs: dict[str, Run]
+    runs: Mapping[str, Scores]
     """By file name without ``.trec.gz``."""
 
 
@@ -34,47 +30,19 @@ def read_collection(path: Path) -> Collection:
     """Read ``queries.tsv``, ``corpus.jsonl.gz``, ``*.trec.gz`` and, where it exists, ``qrels.txt``.
 
     Raises:
-        InputError: a file is missing.
+        InputError: a file is missing or malformed.
     """
-    passages = (json.loads(line) for line in _lines(path / "corpus.jsonl.gz"))
-    qrels = path / "qrels.txt"
+    runs = {run.name.removesuffix(".trec.gz"): _scores(run) for run in sorted(path.glob("*.trec.gz"))}
+    qrels = read_qrels(path / "qrels.txt") if (path / "qrels.txt").exists() else {}
+    named = [*qrels.values(), *(scores for run in runs.values() for scores in run.values())]
+    passages = fetch_passages(path / "corpus.jsonl.gz", {docid for docids in named for docid in docids})
     return Collection(
-        name=path.name,
-        queries=dict(_pair(line) for line in _lines(path / "queries.tsv")),
-        passages={passage["id"]: passage["text"] for passage in passages},
-        qrels=_read_qrels(qrels) if qrels.exists() else {},
-        runs={run.name.removesuffix(".trec.gz"): _read_run(run) for run in sorted(path.glob("*.trec.gz"))},
+        queries=read_queries(path / "queries.tsv"),
+        passages={docid: passage.text for docid, passage in passages.items()},
+        qrels=qrels,
+        runs=runs,
     )
 
 
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8") as lines
-        ):
-            yield from lines
-    except FileNotFoundError as exc:
-        raise InputError("the collection lacks this file", path=path) from exc
-
-
-def _pair(line: str) -> tuple[str, str]:
-    qid, _, text = line.rstrip("\n").partition("\t")
-    return qid, text
-
-
-def _read_run(path: Path) -> Run:
-    run: Run = defaultdict(dict)
-    for line in _lines(path):
-        qid, _, docid, _, score, _ = line.split()
-        run[qid][docid] = float(score)
-    return dict(run)
-
-
-def _read_qrels(path: Path) -> Qrels:
-    qrels: Qrels = defaultdict(dict)
-    for line in _lines(path):
-        qid, _, docid, grade = line.split()
-        qrels[qid][docid] = int(grade)
-    return dict(qrels)
+def _scores(path: Path) -> Scores:
+    return {qid: {entry.docid: entry.score for entry in entries} for qid, entries in read_run(path).items()}

@@ -85,7 +85,9 @@ class Failures:
         telling = f"{code} {said}"
         message = self.scrub(f"HTTP {status}: {said or 'no reason given'}")
         model = self.identity.name
-        if status in {401, 402, 403} or (status in {400, 429} and _EMPTY_ACCOUNT.search(telling)):
+        if status == 402 or (status in {400, 403, 429} and _EMPTY_ACCOUNT.search(telling)):
+            return Auth(f"{message} (the account has nothing left to spend)", model=model, status=status)
+        if status in {401, 403}:
             return Auth(f"{message} (is the key right, and may it use this model?)", model=model, status=status)
         if status == 429:
             return RateLimited(message, model=model, status=status, retry_after_s=retry_after_s(headers))

@@ -45,12 +45,13 @@ class Address:
         Raises:
             ConfigError: it is not an http or https URL with a host.
         """
+        text = text.strip()
         try:
-            parts = urlsplit(text.strip())
+            parts = urlsplit(text)
             host, port = parts.hostname, parts.port
         except ValueError as error:
             raise ConfigError("the base URL cannot be read; give one such as http://127.0.0.1:8000/v1") from error
-        if parts.scheme not in {"http", "https"} or not host:
+        if parts.scheme not in {"http", "https"} or not host or not text.isprintable() or " " in text:
             raise ConfigError(
                 "a base URL begins with http:// or https:// and names a host; "
                 "give one such as http://127.0.0.1:8000/v1"

@@ -67,6 +67,8 @@ def list_models(address: Address, api_key: str | None, headers: Mapping[str, str
             headers=sent,
             timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
         )
+    except UnicodeEncodeError:
+        return Listing(problem="the key holds characters that no key has")
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         return Listing(problem=f"not reachable ({type(error).__name__})")
     if response.status_code in {401, 403}:

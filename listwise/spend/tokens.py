@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from listwise.calls import Call, Message
@@ -76,8 +76,12 @@ def counter_for(name: str) -> TokenCounter:
     return TokenCounter(None)
 
 
-@lru_cache(maxsize=4096)
 def _count(text: str, vocabulary: str) -> int:
+    return len(_encoding(vocabulary).encode_ordinary(text))
+
+
+@cache
+def _encoding(vocabulary: str) -> Any:
     import bpe_openai
 
-    return len(bpe_openai.get_encoding(vocabulary).encode_ordinary(text))
+    return bpe_openai.get_encoding(vocabulary)

@@ -1,4 +1,4 @@
-"""The hand-written graph against the same arithmetic in float, and the student against what the loader makes of it."""
+"""The hand-written graph: weights against their stored form, the student against what the loader makes of it."""
 
 from __future__ import annotations
 

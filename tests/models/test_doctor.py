@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def found(what: str, base_url: str | None = None) -> Finding:
 def test_without_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     started = time.monotonic()
     findings = diagnose()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 5
     by_name = {finding.what: finding for finding in findings}
     assert "set OPENAI_API_KEY" in by_name["openai/..."].detail
     assert "set ANTHROPIC_API_KEY" in by_name["anthropic/..."].detail
@@ -72,6 +73,26 @@ def test_servers_that_cannot_be_used(base_url: str, why: str) -> None:
     assert not finding.ok
     assert why in finding.detail
     assert "hunter22" not in finding.detail
+
+
+def test_a_server_that_keeps_silent() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        started = time.monotonic()
+        finding = found("--base-url", f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
+    assert time.monotonic() - started < 5
+    assert not finding.ok
+
+
+def test_a_key_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "schlüssel")
+        finding = found("openai/...")
+    assert not finding.ok
+    assert "no key has" in finding.detail
+    assert "schlüssel" not in finding.detail
 
 
 def test_the_wrong_path() -> None:

@@ -39,7 +39,18 @@ def test_default_path() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "host:8000/v1", "ftp://host/v1", "file:///etc/passwd", "http://", "http://host:99999/", "http://[::1"],
+    [
+        "",
+        "host:8000/v1",
+        "ftp://host/v1",
+        "file:///etc/passwd",
+        "http://",
+        "http://host:99999/",
+        "http://[::1",
+        "http://a b/",
+        "http://x\x00y/",
+        "http://\ud800/",
+    ],
 )
 def test_no_addresses(text: str) -> None:
     with pytest.raises(ConfigError, match="base URL"):

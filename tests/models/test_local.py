@@ -120,7 +120,7 @@ def test_a_bi_encoder_compares_mean_states(tmp_path: Path) -> None:
     _tokenizer(tmp_path)
     (tmp_path / "config.json").write_text('{"kind": "bi-encoder", "pooling": "mean"}')
     # States are one-hot over the four terms, so the score is the cosine of counts.
-    nodes = [("OneHot", ["input_ids", "depth", "off_on"], ["states"], {})]
+    nodes: list[Node] = [("OneHot", ["input_ids", "depth", "off_on"], ["states"], {})]
     (tmp_path / "model.onnx").write_bytes(_graph(nodes, "states", 3, [_depth(), _off_on()]))
     scores = load_scorer(str(tmp_path)).score("good", ["good good", "bad", "good bad", ""])
     assert scores == pytest.approx([1.0, 0.0, 0.5**0.5, 0.0])

