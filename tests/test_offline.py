@@ -1,4 +1,4 @@
-"""Contract 6: nothing touches the network at import, at ``--help``, or to count tokens; what is missing is said fast."""
+"""Contract 6: no network at import, at ``--help``, or to count tokens; what is missing is said at once."""
 
 from __future__ import annotations
 

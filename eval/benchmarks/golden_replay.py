@@ -232,20 +232,24 @@ def replay(logs: Sequence[Log], collection: Collection) -> Iterator[Verdict]:
 
 def rerank_command(log: Log, collection: Collection, base_url: str, out: Path) -> list[str]:
     """Our command line, as anyone would call it."""
-    queries, corpus = collection.folder / "queries.tsv", collection.folder / "corpus.jsonl.gz"
-    files = [
-        "--queries",
-        str(queries),
-        "--corpus",
-        str(corpus),
-        "--run",
-        str(log.first_stage_run),
-        "--out",
-        str(out),
-    ]
-    llm = ["--llm", f"openai/{log.model}", "--base-url", base_url, "--local", "none", "--escalate", "always"]
-    reading = ["--strategy", "sliding", "--depth", "100", "--window", str(WINDOW), "--stride", str(STRIDE)]
-    return [*LISTWISE, "rerank", *files, *llm, *reading, "--prompt", "rankzephyr", "--cache", "off"]
+    options = {
+        "--queries": collection.folder / "queries.tsv",
+        "--corpus": collection.folder / "corpus.jsonl.gz",
+        "--run": log.first_stage_run,
+        "--out": out,
+        "--llm": f"openai/{log.model}",
+        "--base-url": base_url,
+        "--local": "none",
+        "--escalate": "always",
+        "--strategy": "sliding",
+        "--depth": 100,
+        "--window": WINDOW,
+        "--stride": STRIDE,
+        "--prompt": "rankzephyr",
+        "--cache": "off",
+    }
+    given = [*options.items(), *(("--qid", qid) for qid in log.windows)]
+    return [*LISTWISE, "rerank", *(str(part) for option in given for part in option)]
 
 
 def judge(

@@ -24,7 +24,7 @@ Weights = Mapping[str, Array]
 
 OPSET = 20
 MICROSOFT = "com.microsoft"
-WEIGHT_LEVELS = 127
+WEIGHT_LEVELS = 64
 """Largest weight of a linear layer: 7 bits, as processors without VNNI add two products in 16 bits and saturate."""
 TABLE_BLOCK = 32
 """Columns that share a scale in an int4 table."""
