@@ -60,6 +60,7 @@ def cache_key(identity: Identity, call: Call) -> str:
         "provider": identity.provider,
         "model": identity.model,
         "base_url": identity.base_url,
+        "interface": identity.interface,
         "messages": [[message.role, message.content] for message in call.messages],
         "form": call.form,
         "passages": call.passages,

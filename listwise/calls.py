@@ -64,6 +64,8 @@ class Identity:
     provider: str
     model: str
     base_url: str
+    interface: str = ""
+    """Which of a provider's interfaces, if not its usual one."""
 
     @property
     def name(self) -> str:

@@ -62,6 +62,7 @@ def test_the_key_is_canonical_and_complete() -> None:
         cache_key(replace(IDENTITY, base_url="http://localhost/v1"), CALL),
         cache_key(replace(IDENTITY, provider="vllm"), CALL),
         cache_key(replace(IDENTITY, model="gpt-4"), CALL),
+        cache_key(replace(IDENTITY, interface="responses"), CALL),
         cache_key(IDENTITY, replace(CALL, messages=(Message("system", "rank"),))),
         cache_key(IDENTITY, replace(CALL, form="order")),
         cache_key(IDENTITY, replace(CALL, passages=4)),

@@ -74,7 +74,7 @@ def _escalated(screen: Any, requests: list[Request]) -> None:
                 llm=llm,
                 base_url=url,
                 escalate=0.3,
-                strategy="sliding",
+                prompt="rankzephyr",
                 window=8,
                 stride=4,
                 prices=prices,

@@ -31,8 +31,8 @@ TABLE_BLOCK = 32
 LAYER_NORM_EPSILON = 1e-12
 
 
-Range = tuple[Array, Array]
-"""The least and the largest value of each feature of a tensor, as far as calibration saw."""
+Range = tuple[float, float]
+"""The least and the largest value that a tensor takes, as far as calibration saw."""
 
 
 class Quantized(NamedTuple):
@@ -70,14 +70,13 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(kind, inputs, [output], domain=domain, **attributes))
         return output
 
-    def quantized(self, x: str, name: str, span: Range, smoothing: Array) -> Quantized:
-        """``x / smoothing`` in uint8, with a scale and a zero point that are fixed here."""
-        low = min(float((span[0] / smoothing).min()), 0.0)
-        step = max(float((span[1] / smoothing).max()) - low, 1e-6) / 255
+    def quantized(self, x: str, name: str, span: Range) -> Quantized:
+        """``x`` in uint8, with a scale and a zero point that are fixed here."""
+        low, high = min(span[0], 0.0), max(span[1], 0.0)
+        step = max(high - low, 1e-6) / 255
         scale = self.constant(f"{name}.step", np.array(step, np.float32))
         zero = self.constant(f"{name}.zero", np.array(round(-low / step), np.uint8))
-        smooth = self.op("Mul", x, self.constant(f"{name}.smooth", (1 / smoothing).astype(np.float32)))
-        return Quantized(self.op("QuantizeLinear", smooth, scale, zero), scale, zero)
+        return Quantized(self.op("QuantizeLinear", x, scale, zero), scale, zero)
 
     def linear(self, x: Quantized, name: str, weight: Array, bias: Array) -> str:
         """``x @ weight.T + bias`` in float with int8 weights; ``weight`` is [outputs, inputs]."""
@@ -174,18 +173,13 @@ class Encoder:
         return x
 
     def linear(self, graph: GraphBuilder, x: str, *names: str) -> list[str]:
-        """The linear layers ``names`` of this encoder, all of one input.
-
-        A few features of BERT's states are far larger than the others and would take all levels of uint8. As
-        SmoothQuant does (arXiv 2211.10438), part of their size is moved into the weights, exactly undone there.
-        """
-        first = f"{self.name}.{names[0]}"
-        weights = {name: self.weights[f"{name}.weight"] for name in names}
-        smoothing = smoothing_factors(self.ranges[names[0]], np.concatenate(list(weights.values())))
-        stored = graph.quantized(x, first, self.ranges[names[0]], smoothing)
+        """The linear layers ``names`` of this encoder, all of one input."""
+        stored = graph.quantized(x, f"{self.name}.{names[0]}", self.ranges[names[0]])
         return [
-            graph.linear(stored, f"{self.name}.{name}", weight * smoothing, self.weights[f"{name}.bias"])
-            for name, weight in weights.items()
+            graph.linear(
+                stored, f"{self.name}.{name}", self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+            )
+            for name in names
         ]
 
     def _embed(self, graph: GraphBuilder, ids: str) -> str:
@@ -210,12 +204,6 @@ class Encoder:
         [wide] = self.linear(graph, x, f"{name}.intermediate.dense")
         [narrow] = self.linear(graph, graph.op("Gelu", wide), f"{name}.output.dense")
         return graph.layer_norm(graph.op("Add", narrow, x), f"{name}.output.LayerNorm", self.weights)
-
-
-def smoothing_factors(span: Range, weight: Array) -> Array:
-    """By what to divide each feature of an input before it is quantized, [inputs]: SmoothQuant with alpha 0.5."""
-    states = np.maximum(np.maximum(-span[0], span[1]), 1e-3)
-    return np.asarray(np.sqrt(states / np.maximum(np.abs(weight).max(axis=0), 1e-3)))
 
 
 def quantize_linear(weight: Array) -> tuple[Array, Array]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -114,9 +113,8 @@ def _observe(student: Student, texts: Sequence[str]) -> dict[str, dict[str, Rang
     def watch(seen: dict[str, Range], name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def see(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             values = inputs[0][shown]
-            low, high = values.amin(dim=0).numpy(), values.amax(dim=0).numpy()
-            before = seen.get(name, (low, high))
-            seen[name] = np.minimum(before[0], low), np.maximum(before[1], high)
+            low, high = seen.get(name, (0.0, 0.0))
+            seen[name] = min(low, float(values.min())), max(high, float(values.max()))
 
         return see
 

@@ -41,7 +41,7 @@ class OpenAIModel:
         api: Api = "chat",
     ) -> None:
         address = address or Address.parse(BASE_URL)
-        self.identity = Identity(self.provider, model, address.shown)
+        self.identity = Identity(self.provider, model, address.shown, "" if api == "chat" else api)
         self.context_tokens = traits.context_tokens or UNKNOWN_CONTEXT_TOKENS
         self.reasons = traits.reasons
         self._traits = traits
