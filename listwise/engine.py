@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from listwise.asking import Asker, Reply
 from listwise.calls import Call, Sampling
 from listwise.errors import InputError
-from listwise.prompting import Prompter, WindowPrompt
+from listwise.prompting import Prompter, RequestPrompts, WindowPrompt
 from listwise.spend.money import usd_of
 from listwise.spend.tab import Tab
 from listwise.strategies.base import Strategy
 from listwise.types import Request, Usage, WindowTrace
 
-Render = Callable[[Sequence[int]], WindowPrompt]
+Count = Callable[[Call, Tab], Awaitable[int | None]]
+"""A model's own count of a call's input tokens; None where it cannot say."""
+
+
+LEAST_SHRINK = 1.02
+"""By how much, at least, a prompt that is too long is shortened at a time: fitting ends, one way or the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,20 @@ class Engine:
     """Ranks requests with one model, one template and one strategy."""
 
     def __init__(
-        self, asker: Asker, prompter: Prompter, strategy: Strategy, sampling: Callable[[int], Sampling]
+        self,
+        asker: Asker,
+        prompter: Prompter,
+        strategy: Strategy,
+        sampling: Callable[[int], Sampling],
+        count: Count | None = None,
     ) -> None:
-        """``sampling`` says how to draw an answer for a window of so many passages."""
+        """``sampling`` says how to draw an answer for a window of so many passages; with ``count``, prompts that
+        fit only by an estimate are counted by the model itself before they are sent."""
         self._asker = asker
         self._prompter = prompter
         self._strategy = strategy
         self._sampling = sampling
+        self._count = count
 
     async def rank(self, request: Request, prior: Sequence[int], tab: Tab, *, trace: bool = False) -> Outcome:
         """Order a request's candidates, taken in ``prior`` order (positions in the request, best first).
@@ -92,7 +104,7 @@ class Engine:
             AnswerError: a bad answer, under the policy ``raise``.
         """
         outcome = Outcome(tuple(prior))
-        render = self._prompter.for_request(request)
+        prompts = self._prompter.for_request(request)
         play = self._strategy(len(prior))
         best: Sequence[int]
         number = 0
@@ -100,7 +112,7 @@ class Engine:
             step = next(play)
             while outcome.stopped is None:
                 shown = [tuple(prior[at] for at in window) for window in step.windows]
-                readings = await self._read_all(number, shown, render, tab)
+                readings = await self._read_all(number, shown, prompts, tab)
                 for reading in readings:
                     outcome.add(reading)
                 if trace:
@@ -116,26 +128,43 @@ class Engine:
         return outcome
 
     async def _read_all(
-        self, step: int, windows: Sequence[tuple[int, ...]], render: Render, tab: Tab
+        self, step: int, windows: Sequence[tuple[int, ...]], prompts: RequestPrompts, tab: Tab
     ) -> list[Reading]:
         """The windows of one step, all at once."""
         if len(windows) == 1:
-            return [await self._read(step, windows[0], render, tab)]
+            return [await self._read(step, windows[0], prompts, tab)]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._read(step, window, render, tab)) for window in windows]
+                tasks = [group.create_task(self._read(step, window, prompts, tab)) for window in windows]
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
         return [task.result() for task in tasks]
 
-    async def _read(self, step: int, window: tuple[int, ...], render: Render, tab: Tab) -> Reading:
+    async def _read(self, step: int, window: tuple[int, ...], prompts: RequestPrompts, tab: Tab) -> Reading:
         try:
-            prompt = render(window)
+            prompt, call = await self._fitted(window, prompts, tab)
         except InputError as error:
             return Reading(step, window, None, Reply(error=error.message))
-        n = len(window)
-        call = Call(prompt.messages, self._sampling(n), prompt.form, n)
         return Reading(step, window, prompt, await self._asker.ask(call, tab))
+
+    async def _fitted(
+        self, window: tuple[int, ...], prompts: RequestPrompts, tab: Tab
+    ) -> tuple[WindowPrompt, Call]:
+        """A prompt for a window that fits the model's context by its own count, as far as it gives one.
+
+        Raises:
+            InputError: no prompt for the window fits.
+        """
+        n, scale = len(window), 1.0
+        while True:
+            prompt = prompts.window(window, scale)
+            call = Call(prompt.messages, self._sampling(n), prompt.form, n)
+            if prompt.certain or self._count is None:
+                return prompt, call
+            tokens = await self._count(call, tab)
+            if tokens is None or (overrun := self._prompter.overrun(tokens, n)) <= 1:
+                return prompt, call
+            scale *= max(overrun, LEAST_SHRINK)
 
 
 def trace_of(request: Request, reading: Reading, model: str) -> WindowTrace:

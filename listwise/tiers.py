@@ -10,8 +10,8 @@ from listwise.asking import Asker
 from listwise.cache import AnswerCache, default_directory
 from listwise.calls import Sampling
 from listwise.engine import Engine
-from listwise.layers import stack
-from listwise.models.base import Model, Scorer
+from listwise.layers import TokenCounts, stack
+from listwise.models.base import CountingModel, Model, Scorer
 from listwise.policy import Policy
 from listwise.prompting import Prompter, load_template
 from listwise.spend.prices import PriceBook, require_price
@@ -80,11 +80,23 @@ class LlmTier:
             attempts=policy.attempts,
         )
         answer_tokens = _answer_tokens(policy, model)
+        counts = (
+            TokenCounts(model, store=store, timeout_s=policy.timeout_s, attempts=policy.attempts)
+            if isinstance(model, CountingModel)
+            else None
+        )
         engine = Engine(
             Asker(layer, policy.on_bad_answer),
-            Prompter(template, counter=counter, context_tokens=model.context_tokens, answer_tokens=answer_tokens),
+            Prompter(
+                template,
+                counter=counter,
+                context_tokens=model.context_tokens,
+                answer_tokens=answer_tokens,
+                checked=counts is not None,
+            ),
             strategy,
             lambda n: Sampling(answer_tokens(n), policy.temperature, policy.reasoning_effort, policy.seed),
+            counts.count if counts else None,
         )
         return cls(engine, model, store, policy.strategy, price is not None, lambda: cls.of(policy, own))
 

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -288,3 +289,36 @@ async def test_what_it_costs_is_on_the_receipt(tmp_path: object) -> None:
     )
     assert ranking.receipt.usd == Decimal("0.00002")
     assert ranking.receipt.priced
+
+
+class CountingMemoryModel(MemoryModel):
+    """Counts five tokens a word, far more than any estimate."""
+
+    context_tokens = 2000
+    counted = 0
+
+    async def count_tokens(self, call: Call, *, timeout_s: float) -> int:
+        self.counted += 1
+        return 5 * len(_prompt(call).split())
+
+
+async def test_prompts_are_fitted_by_the_models_own_count_which_is_kept(tmp_path: Path) -> None:
+    long = Request(
+        Query("q1", "why"), tuple(Candidate(f"d{at}", f"text {at} " + "and more " * 60) for at in range(20))
+    )
+    model = CountingMemoryModel(completion("[2] > [1]"))
+    ranking = await reranker(model, cache=str(tmp_path / "c"), prompt="rankzephyr").arerank(long)
+    (call,) = model.asked
+    assert 5 * len(_prompt(call).split()) + call.sampling.max_output_tokens <= model.context_tokens
+    assert ranking.receipt.truncated == 20
+    assert ranking.receipt.degraded == ()
+    counted = model.counted
+    again = await reranker(model, cache=str(tmp_path / "c"), prompt="rankzephyr").arerank(long)
+    assert (model.counted, len(model.asked)) == (counted, 1)
+    assert again.docids == ranking.docids
+
+
+async def test_a_prompt_that_fits_by_its_bytes_is_not_counted() -> None:
+    model = CountingMemoryModel(completion("[2] > [1]"))
+    await reranker(model).arerank(request_of(2))
+    assert model.counted == 0

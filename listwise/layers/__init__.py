@@ -6,6 +6,7 @@ from listwise.cache import AnswerStore
 from listwise.layers.base import Answer, Layer
 from listwise.layers.budgeted import Budgeted
 from listwise.layers.cached import Cached
+from listwise.layers.counted import TokenCounts
 from listwise.layers.limited import Limited
 from listwise.layers.provider import Provider
 from listwise.layers.retried import Retried
@@ -13,7 +14,7 @@ from listwise.models.base import Model
 from listwise.spend.prices import Price
 from listwise.spend.tokens import TokenCounter
 
-__all__ = ["Answer", "Layer", "stack"]
+__all__ = ["Answer", "Layer", "TokenCounts", "stack"]
 
 
 def stack(

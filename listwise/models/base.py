@@ -6,11 +6,22 @@ An adapter translates, and does nothing else: no retries, no cache, no money, no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from listwise.calls import AnswerForm, Call, Completion, Identity, Message, Role, Sampling
 
-__all__ = ["AnswerForm", "Call", "Completion", "Identity", "Message", "Model", "Role", "Sampling", "Scorer"]
+__all__ = [
+    "AnswerForm",
+    "Call",
+    "Completion",
+    "CountingModel",
+    "Identity",
+    "Message",
+    "Model",
+    "Role",
+    "Sampling",
+    "Scorer",
+]
 
 
 class Model(Protocol):
@@ -41,6 +52,19 @@ class Model(Protocol):
 
     async def aclose(self) -> None:
         """Close connections; the model is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class CountingModel(Model, Protocol):
+    """A model whose server counts a prompt's tokens exactly, and free of charge."""
+
+    async def count_tokens(self, call: Call, *, timeout_s: float) -> int:
+        """Input tokens of the call, everything that a chat format adds included.
+
+        Raises:
+            CallError: the server cannot be asked.
+        """
         ...
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 from typing import NamedTuple, Protocol
 
 from listwise.calls import AnswerForm, Message
@@ -59,6 +59,8 @@ class WindowPrompt:
     """What was cut, to the template's own limit or to fit the context."""
     limit: int
     """What each passage could have at most: words, or tokens where the template keeps head and tail."""
+    certain: bool = True
+    """Whether it fits for certain: by its bytes, or by an exact count. If not, it fits by an estimate."""
 
     @property
     def truncated(self) -> int:
@@ -121,6 +123,9 @@ class Space:
     """Tokens to leave for the answer to so many passages."""
     overhead: Overhead = DEFAULT_OVERHEAD
 
+    exact: bool = True
+    """Whether texts are counted exactly."""
+
     def left(self, messages: int, passages: int, form: AnswerForm) -> int:
         """Tokens left for the text of a prompt; can be negative."""
         taken = self.answer_tokens(passages) + self.overhead.of(messages, passages, form)
@@ -168,20 +173,22 @@ class RequestPrompts:
         self._passages: dict[int, Passage] = {}
         self._frames: dict[int, _Frame] = {}
 
-    def window(self, window: Sequence[int]) -> WindowPrompt:
+    def window(self, window: Sequence[int], scale: float = 1.0) -> WindowPrompt:
         """The prompt that shows the passages at these positions, in this order.
+
+        ``scale`` is how many real tokens there are to a counted one, where prompts have proved longer than counted.
 
         Raises:
             InputError: no prompt for them fits the context.
         """
         passages = [self._passage(position) for position in window]
-        limit = self._limit(passages)
+        limit, certain = self._limit(passages, scale)
         excerpts = [passage.at(limit) for passage in passages]
         cuts = tuple(
             Cut(at, len(excerpt.text), passages[at].chars) for at, excerpt in enumerate(excerpts) if excerpt.cut
         )
         messages = self._template.fill(self._query, [excerpt.text for excerpt in excerpts])
-        return WindowPrompt(messages, self._template.form, cuts, limit)
+        return WindowPrompt(messages, self._template.form, cuts, limit, certain)
 
     def _passage(self, position: int) -> Passage:
         if position not in self._passages:
@@ -189,19 +196,20 @@ class RequestPrompts:
             self._passages[position] = prepare(text, self._template.rules, self._count)
         return self._passages[position]
 
-    def _limit(self, passages: Sequence[Passage]) -> int:
-        """The template's own limit, or a smaller one that makes the prompt fit."""
+    def _limit(self, passages: Sequence[Passage], scale: float) -> tuple[int, bool]:
+        """The template's own limit, or a smaller one that makes the prompt fit; and whether it does for certain."""
         rules = self._template.rules
         if self._space is None:
-            return rules.limit
+            return rules.limit, True
         frame = self._frame(len(passages))
         left = self._space.left(frame.messages, len(passages), self._template.form)
+        left = floor(left / scale)
         if frame.size + _size([passage.at(rules.limit) for passage in passages]) <= left:
-            return rules.limit
+            return rules.limit, True
         limit = limit_for(passages, rules.limit, rules.floor, left - frame.tokens, rules.shrink)
         if limit is None:
             raise InputError(self._too_long(len(passages)), qid=self._qid)
-        return limit
+        return limit, self._space.exact
 
     def _frame(self, passages: int) -> _Frame:
         if passages not in self._frames:
@@ -232,26 +240,33 @@ class Prompter:
         context_tokens: int,
         answer_tokens: Callable[[int], int] = lambda passages: 64 + 8 * passages,
         overhead: Overhead = DEFAULT_OVERHEAD,
+        checked: bool = False,
     ) -> None:
         """``answer_tokens`` says how many tokens to leave for the answer to a window of so many passages.
+
+        Where prompts are ``checked`` against the model's own count, an inexact counter needs no room to spare.
 
         Raises:
             ConfigError: no prompt with two passages, however short, fits the context.
         """
         self.template = template
-        self._count = careful(counter)
-        self._space = Space(context_tokens, answer_tokens, overhead)
+        self._count = counter.estimate if checked else careful(counter)
+        self._space = Space(context_tokens, answer_tokens, overhead, counter.rung == "exact")
         try:
             RequestPrompts(template, "", ["", ""], count=self._count, space=self._space).window((0, 1))
         except InputError as error:
             raise ConfigError(f"template {template.name}: {error.message}") from error
 
-    def for_request(self, request: Request) -> Callable[[Sequence[int]], WindowPrompt]:
-        """What makes the prompts of a request: see `RequestPrompts.window`."""
+    def for_request(self, request: Request) -> RequestPrompts:
+        """What makes the prompts of a request."""
         query = request.query
         return RequestPrompts(
             self.template, query.text, request.candidates, count=self._count, space=self._space, qid=query.qid
-        ).window
+        )
+
+    def overrun(self, input_tokens: int, passages: int) -> float:
+        """How many times too long a prompt of so many tokens is; at most 1 where it fits."""
+        return input_tokens / max(1, self._space.context_tokens - self._space.answer_tokens(passages))
 
 
 def careful(counter: TokenEstimate) -> Count:

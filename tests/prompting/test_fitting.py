@@ -311,7 +311,7 @@ class TestPrompter:
 
     def test_windows_show_the_candidates_asked_for_in_the_order_asked(self) -> None:
         prompter = Prompter(load_template("rankzephyr"), counter=Exact(), context_tokens=4096)
-        window = prompter.for_request(self.REQUEST)
+        window = prompter.for_request(self.REQUEST).window
         prompt = window((4, 29, 0))
         assert shown(prompt) == ["text 4", "text 29", "text 0"]
         assert "search query: why (1).\n" in prompt.messages[1].content
@@ -327,7 +327,7 @@ class TestPrompter:
                 return counter(text)
 
         prompter = Prompter(load_template("rankzephyr"), counter=Counter(), context_tokens=460)
-        window = prompter.for_request(self.REQUEST)
+        window = prompter.for_request(self.REQUEST).window
         for start in (10, 5, 0):
             window(range(start, start + 20))
         counted = [text for text in counter.asked if text.startswith("text ")]
@@ -337,7 +337,7 @@ class TestPrompter:
         prompter = Prompter(load_template("rankgpt"), counter=Exact(), context_tokens=500)
         request = Request(Query("q7", LONG), self.REQUEST.candidates)
         with pytest.raises(InputError, match="q7") as caught:
-            prompter.for_request(request)(range(20))
+            prompter.for_request(request).window(range(20))
         assert caught.value.qid == "q7"
 
     def test_a_context_too_small_for_any_prompt_is_a_setting_that_cannot_work(self) -> None:
@@ -350,7 +350,8 @@ class TestPrompter:
         request = Request(Query("q", "q"), (Candidate("d", LONG), Candidate("e", LONG)))
         limits = [
             Prompter(load_template("rankgpt"), counter=counter, context_tokens=600)
-            .for_request(request)((0, 1))
+            .for_request(request)
+            .window((0, 1))
             .limit
             for counter in (Exact(), Guess())
         ]
@@ -361,7 +362,7 @@ class TestPrompter:
 
         def contents(*keys: str) -> list[str]:
             prompter = Prompter(template(keys=keys), counter=Exact(), context_tokens=4096)
-            return shown(prompter.for_request(request)((0, 1)))
+            return shown(prompter.for_request(request).window((0, 1)))
 
         assert contents("title", "text") == ["title text", "only"]
         assert contents("text", "title") == ["text title", "only"]
