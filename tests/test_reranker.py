@@ -294,7 +294,7 @@ async def test_what_it_costs_is_on_the_receipt(tmp_path: object) -> None:
 class CountingMemoryModel(MemoryModel):
     """Counts five tokens a word, far more than any estimate."""
 
-    context_tokens = 2000
+    context_tokens = 3000
     counted = 0
 
     async def count_tokens(self, call: Call, *, timeout_s: float) -> int:
