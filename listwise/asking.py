@@ -43,25 +43,18 @@ class Asker:
     def __init__(self, layer: Layer, on_bad_answer: OnBadAnswer = "repair") -> None:
         self._layer = layer
         self._on_bad_answer = on_bad_answer
-        self._locked_out: Auth | None = None
 
     async def ask(self, call: Call, tab: Tab) -> Reply:
         """Ask for the order of the ``call.passages`` passages of a rendered window.
 
-        A model that refuses our key is not asked again: no later call could fare better.
-
         Raises:
             AnswerError: the answer is incomplete or unreadable, and the policy is ``raise``.
         """
-        if self._locked_out is not None:
-            return Reply(error=str(self._locked_out), stops=True)
         try:
             answer = await self._layer.ask(call, tab)
         except BudgetExceeded as error:
             return Reply(error=str(error), stops=True)
         except CallError as error:
-            if isinstance(error, Auth):
-                self._locked_out = error
             return Reply(error=str(error), stops=isinstance(error, Auth | BadRequest), calls=1)
         first = Reply(calls=1, answers=(answer,), parsed=_parse(answer.completion, call.passages))
         if self._on_bad_answer == "reask" and not _is_whole(first.parsed):

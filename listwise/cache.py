@@ -156,6 +156,7 @@ class AnswerCache:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="listwise-cache")
         self._cache: diskcache.Cache | None = None
         self._complained = False
+        self._ended = False
 
     async def get(self, key: str) -> Completion | None:
         """The answer kept under a key, or None."""
@@ -167,9 +168,11 @@ class AnswerCache:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._write, key, text, model)
 
     def close(self) -> None:
-        """Wait for what is being written, and close the database."""
-        self._thread.submit(self._close).result()
-        self._thread.shutdown()
+        """Wait for what is being written, and close the database; may be called again."""
+        if not self._ended:
+            self._ended = True
+            self._thread.submit(self._close).result()
+            self._thread.shutdown()
 
     def info(self) -> dict[str, int]:
         """Number of ``answers`` and size in ``bytes`` on disk; zeros where there is no cache yet."""
@@ -212,10 +215,10 @@ class AnswerCache:
             self._complain("the answer cache cannot be used", str(error))
         except sqlite3.DatabaseError as error:
             self._complain("the answer cache is broken; it is set aside and begun anew", str(error))
-            self._set_aside()
             try:
+                self._set_aside()
                 return work(self._opened())
-            except (sqlite3.Error, OSError) as again:
+            except (sqlite3.Error, diskcache.Timeout, OSError, ValueError) as again:
                 self._complain("the answer cache cannot be used", str(again))
         except (OSError, ValueError) as error:
             self._complain("the answer cache cannot be used", str(error))
@@ -223,8 +226,10 @@ class AnswerCache:
 
     def _opened(self) -> diskcache.Cache:
         if self._cache is None:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.directory.chmod(0o700)
+            if not self.directory.is_dir():
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            database = self.directory / diskcache.core.DBNAME
+            os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
             self._cache = diskcache.Cache(
                 str(self.directory),
                 timeout=BUSY_TIMEOUT_S,
@@ -233,7 +238,7 @@ class AnswerCache:
                 eviction_policy="least-recently-stored",
                 tag_index=True,
             )
-            (self.directory / diskcache.core.DBNAME).chmod(0o600)
+            database.chmod(0o600)
         return self._cache
 
     def _close(self) -> None:

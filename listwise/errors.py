@@ -16,7 +16,8 @@
     │  └─ Permanent          never retried
     │     ├─ Auth
     │     ├─ BadRequest
-    │     └─ ContextOverflow
+    │     ├─ ContextOverflow
+    │     └─ Broken
     └─ AnswerError           an answer came, but no ranking can be read from it
        ├─ Refused
        └─ Unreadable
@@ -91,7 +92,7 @@ class CallError(ListwiseError):
 
     def __init__(self, message: str, *, model: str, status: int | None = None) -> None:
         super().__init__(f"{model}: {message}")
-        self.model, self.status = model, status
+        self.message, self.model, self.status = message, model, status
 
 
 class Transient(CallError):
@@ -132,6 +133,12 @@ class BadRequest(Permanent):
 
 class ContextOverflow(Permanent):
     """The prompt does not fit the model's context."""
+
+
+class Broken(Permanent):
+    """The adapter of a model failed in a way of its own; whether anything was billed is unknown."""
+
+    billable = True
 
 
 class AnswerError(ListwiseError):

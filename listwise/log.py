@@ -23,8 +23,8 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return cast(structlog.stdlib.BoundLogger, logger)
 
 
-def _as_sentence(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
-    """``what happened (key=value, ...)``: reads well in any log."""
-    said = str(event.pop("event"))
+def _as_sentence(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
+    """``what happened (key=value, ...)``, which reads well in any log, as arguments of a logger's method."""
+    said, exc_info = str(event.pop("event")), event.pop("exc_info", None)
     details = ", ".join(f"{key}={value}" for key, value in event.items())
-    return f"{said} ({details})" if details else said
+    return (f"{said} ({details})" if details else said,), {"exc_info": exc_info}

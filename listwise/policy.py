@@ -38,13 +38,13 @@ Escalation = Annotated[Literal["never", "always", "auto"] | Share, BeforeValidat
 class Policy(BaseModel):
     """Settings of a run. Budgets are per query; None is no limit."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     local: str = "embedded"
     """The local model: ``embedded``, ``none``, a directory, or the name of a model on the hub."""
     llm: str | None = None
     """The LLM to escalate to, ``provider/name``; without one, every query stays local."""
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, repr=False)
     """Where the LLM is served, if not at its provider's own address."""
     api: Literal["chat", "responses"] = "chat"
     """Which of OpenAI's interfaces to use."""

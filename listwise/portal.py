@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -30,22 +31,31 @@ class Portal:
             future.cancel()
             raise
 
-    def iterate(self, stream: AsyncIterator[T]) -> Iterator[T]:
+    def iterate(self, stream: AsyncGenerator[T, None]) -> Iterator[T]:
         """The entries of an async stream, as they come."""
         done = object()
 
         async def following() -> T | object:
             return await anext(stream, done)
 
-        async def close() -> None:
-            if hasattr(stream, "aclose"):
-                await stream.aclose()
-
         try:
             while (entry := self.run(following())) is not done:
                 yield entry  # type: ignore[misc]
         finally:
-            self.run(close())
+            if not sys.is_finalizing() and self._loop.is_running():
+                self.run(stream.aclose())
+
+    def cancel_all(self) -> None:
+        """Cancel everything that is being waited for, and let it end."""
+
+        async def cancel() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            if others:
+                await asyncio.wait(others)
+
+        self.run(cancel())
 
     def close(self) -> None:
         """Stop the loop and its thread."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from math import inf, isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from listwise.engine import Outcome, trace_of
+from listwise.errors import ConfigError
+from listwise.log import get_logger
 from listwise.models.base import Model, Scorer
 from listwise.policy import Policy
 from listwise.portal import Portal
@@ -26,6 +31,8 @@ from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
 
 Passage = str | Candidate
 
+_log = get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -38,6 +45,7 @@ class Scored:
     """Local scores of the candidates within the depth, in request order."""
     margin: float | None
     seconds: float
+    degraded: tuple[str, ...] = ()
 
 
 class Reranker:
@@ -80,9 +88,11 @@ class Reranker:
         self._scorer = scorer or load_local(self.policy.local)
         self._own_model = model
         self._llm = LlmTier.of(self.policy, model) if self.policy.llm else None
-        self._llm_loop: asyncio.AbstractEventLoop | None = None
+        self._tiers: WeakKeyDictionary[asyncio.AbstractEventLoop, LlmTier] = WeakKeyDictionary()
+        self._closed = False
         self._scoring = ThreadPoolExecutor(1, thread_name_prefix="listwise-local")
         self._portal: Portal | None = None
+        self._portal_lock = threading.Lock()
         self._stay: Route = "local" if self._scorer else "first_stage"
         self._router = Router(
             escalate=self.policy.escalate,
@@ -138,16 +148,26 @@ class Reranker:
                     following += 1
 
     async def aclose(self) -> None:
-        """Close connections and the cache. The reranker can not be used afterwards."""
-        self._scoring.shutdown()
-        if self._llm is not None:
-            await self._llm.aclose()
+        """Close connections and the cache; may be called again. The reranker cannot be used afterwards."""
+        self._closed = True
+        self._scoring.shutdown(wait=False, cancel_futures=True)
+        if self._llm is None:
+            return
+        await self._tiers.pop(asyncio.get_running_loop(), self._llm).aclose()
+        if self._llm.store is not None:
+            self._llm.store.close()
 
     def close(self) -> None:
-        """See `aclose`."""
-        self._door().run(self.aclose())
-        self._door().close()
-        self._portal = None
+        """See `aclose`. What other threads are waiting for is cancelled."""
+        with self._portal_lock:
+            portal, self._portal = self._portal, None
+        if portal is None:
+            if self._closed:
+                return
+            portal = Portal()
+        portal.cancel_all()
+        portal.run(self.aclose())
+        portal.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -164,9 +184,15 @@ class Reranker:
         self.close()
 
     def _door(self) -> Portal:
-        if self._portal is None:
-            self._portal = Portal()
-        return self._portal
+        with self._portal_lock:
+            self._check_open()
+            if self._portal is None:
+                self._portal = Portal()
+            return self._portal
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigError("this reranker is closed; make another one")
 
     async def _turns(
         self, requests: Iterable[Request] | AsyncIterable[Request]
@@ -178,31 +204,43 @@ class Reranker:
                 yield self._turn(request, None)
             return
         scored = [await self._score(request) async for request in stream]
-        decisions = self._router.decide_all([each.margin for each in scored])
-        for each, decision in zip(scored, decisions, strict=True):
-            yield self._turn(each, decision)
+        rankable = [each for each in scored if len(each.request.candidates) > 1]
+        decisions = iter(self._router.decide_all([each.margin for each in rankable]))
+        for each in scored:
+            yield self._turn(each, next(decisions) if len(each.request.candidates) > 1 else None)
 
     async def _finished(
         self, turns: AsyncIterator[Coroutine[Any, Any, Ranking]]
     ) -> AsyncGenerator[tuple[int, Ranking], None]:
-        """Do the work, ``concurrency`` queries at a time; leaving early cancels what is under way."""
+        """Do the work, ``concurrency`` queries at a time; leaving early cancels what is under way.
+
+        The next turn is waited for together with the turns at work, so that rankings come out of a slow stream as
+        soon as they are done.
+        """
         places: dict[asyncio.Task[Ranking], int] = {}
-        started = 0
+        coming: asyncio.Task[Coroutine[Any, Any, Ranking] | None] | None = None
+        started, ended = 0, False
         try:
-            async for turn in turns:
-                places[asyncio.create_task(turn)] = started
-                started += 1
-                while len(places) >= self.policy.concurrency:
-                    for task in await _first_done(places):
-                        yield places.pop(task), task.result()
-            while places:
-                for task in await _first_done(places):
+            while places or not ended:
+                if coming is None and not ended and len(places) < self.policy.concurrency:
+                    coming = asyncio.create_task(_next(turns))
+                at_work: set[asyncio.Task[Any]] = {*places, *((coming,) if coming else ())}
+                done, _ = await asyncio.wait(at_work, return_when=asyncio.FIRST_COMPLETED)
+                if coming in done:
+                    turn, coming = coming.result(), None
+                    if turn is None:
+                        ended = True
+                    else:
+                        places[asyncio.create_task(turn)] = started
+                        started += 1
+                for task in done & places.keys():
                     yield places.pop(task), task.result()
         finally:
-            for task in places:
+            left = {*places, *((coming,) if coming else ())}
+            for task in left:
                 task.cancel()
-            if places:
-                await asyncio.wait(places)
+            if left:
+                await asyncio.wait(left)
 
     async def _turn(self, work: Request | Scored, decision: Decision | None) -> Ranking:
         """One query, from its candidates to its ranking."""
@@ -211,8 +249,9 @@ class Reranker:
         tab = Tab(request.query.qid, self.policy.budget, self._ledger, elapsed_s=scored.seconds)
         if not request.candidates:
             return _ranking(request, (), Receipt(request.query.qid, "empty", "no candidates", 0))
-        if decision is None:
-            decision = self._router.decide(scored.margin)
+        if len(request.candidates) == 1:
+            decision = Decision(self._stay, "a single candidate is ranked as it is", None)
+        decision = decision or self._router.decide(scored.margin)
         receipt = Receipt(
             qid=request.query.qid,
             route=decision.route,
@@ -220,11 +259,15 @@ class Reranker:
             candidates=len(request.candidates),
             local=self._scorer.name if self._scorer else None,
             signal=decision.signal,
+            degraded=scored.degraded,
         )
         if decision.route != "llm" or self._llm is None:
             receipt = replace(receipt, seconds=tab.seconds)
             return _ranking(request, scored.order, receipt, scored.scores)
-        return await self._escalate(scored, tab, receipt)
+        try:
+            return await self._escalate(scored, tab, receipt)
+        finally:
+            tab.close()
 
     async def _escalate(self, scored: Scored, tab: Tab, receipt: Receipt) -> Ranking:
         llm = self._llm_here()
@@ -236,29 +279,37 @@ class Reranker:
         return replace(ranking, windows=windows)
 
     def _llm_here(self) -> LlmTier:
-        """The LLM tier for the running event loop: connections cannot move from one loop to another."""
+        """The LLM tier of the running event loop: connections cannot move from one loop to another."""
         assert self._llm is not None
         loop = asyncio.get_running_loop()
-        if self._llm_loop not in (None, loop):
-            self._llm = self._llm.again()
-        self._llm_loop = loop
-        return self._llm
+        if loop not in self._tiers:
+            self._tiers[loop] = self._llm.again() if len(self._tiers) else self._llm
+        return self._tiers[loop]
 
     async def _score(self, request: Request) -> Scored:
-        """The local tier, in its own thread; without one, the first stage's order and scores."""
+        """The local tier, in its own thread; without one, or where it fails, the first stage's order."""
+        self._check_open()
         started = time.monotonic()
         candidates = request.candidates[: self.policy.depth]
-        if self._scorer is None:
-            given = [candidate.score for candidate in candidates]
-            known = [score for score in given if score is not None]
-            signal = margin(known) if len(known) == len(given) else None
-            return Scored(request, tuple(range(len(candidates))), None, signal, time.monotonic() - started)
-        texts = [candidate.content for candidate in candidates]
-        scores = await asyncio.get_running_loop().run_in_executor(
-            self._scoring, self._scorer.score, request.query.text, texts
-        )
-        order = tuple(sorted(range(len(scores)), key=lambda at: -scores[at]))
-        return Scored(request, order, tuple(scores), margin(scores), time.monotonic() - started)
+        scores: Sequence[float] | None = None
+        degraded: tuple[str, ...] = ()
+        if self._scorer is not None and candidates:
+            texts = [_sendable(candidate.content) for candidate in candidates]
+            query = _sendable(request.query.text)
+            loop = asyncio.get_running_loop()
+            try:
+                scores = await loop.run_in_executor(self._scoring, self._scorer.score, query, texts)
+            except Exception as error:  # noqa: BLE001 - a scorer's mistake must not break a ranking
+                _log.exception("the local model failed", query=request.query.qid, model=self._scorer.name)
+                degraded = (f"the local model failed ({type(error).__name__}): first-stage order",)
+        seconds = time.monotonic() - started
+        if scores is not None:
+            known = [score if isfinite(score) else -inf for score in scores]
+            order = tuple(sorted(range(len(known)), key=lambda at: -known[at]))
+            return Scored(request, order, tuple(scores), margin(scores), seconds, degraded)
+        given = [candidate.score for candidate in candidates if candidate.score is not None]
+        signal = margin(given) if len(given) == len(candidates) else None
+        return Scored(request, tuple(range(len(candidates))), None, signal, seconds, degraded)
 
 
 def _request(query: str | Query, passages: Sequence[Passage]) -> Request:
@@ -271,13 +322,23 @@ def _request(query: str | Query, passages: Sequence[Passage]) -> Request:
 
 
 async def _astream(requests: Iterable[Request]) -> AsyncIterator[Request]:
-    for request in requests:
-        yield request
+    """A stream from any iterable; one that may block is read in a thread, so that calls in flight go on."""
+    if isinstance(requests, Sequence):
+        for request in requests:
+            yield request
+        return
+    entries = iter(requests)
+    while (following := await asyncio.to_thread(next, entries, None)) is not None:
+        yield following
 
 
-async def _first_done(tasks: Iterable[asyncio.Task[Ranking]]) -> set[asyncio.Task[Ranking]]:
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    return done
+async def _next(turns: AsyncIterator[Coroutine[Any, Any, Ranking]]) -> Coroutine[Any, Any, Ranking] | None:
+    return await anext(turns, None)
+
+
+def _sendable(text: str) -> str:
+    """Text without lone surrogates, which no encoder takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _ranking(
@@ -314,7 +375,7 @@ def _billed(receipt: Receipt, llm: LlmTier, outcome: Outcome, tab: Tab) -> Recei
         usd=usd_of(tab.nano_usd),
         priced=llm.priced,
         repairs=dict(sorted(outcome.repairs.items())),
-        degraded=outcome.degraded,
+        degraded=(*receipt.degraded, *outcome.degraded),
         truncated=outcome.truncated,
         seconds=tab.seconds,
     )

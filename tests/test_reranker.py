@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -59,7 +62,7 @@ async def test_a_perfect_model_brings_the_best_ten_to_the_top(n: int) -> None:
     assert sorted(ranking.docids) == sorted(f"d{at}" for at in range(n))
     assert ranking.docids[:10] == tuple(f"d{at}" for at in range(n - 1, max(-1, n - 11), -1))
     assert ranking.receipt.degraded == ()
-    assert ranking.receipt.route == ("llm" if n else "empty")
+    assert ranking.receipt.route == ("llm" if n > 1 else "first_stage" if n else "empty")
     assert ranking.receipt.calls == (0 if n < 2 else 1 + max(0, -(-(n - 20) // 10)))
 
 
@@ -322,3 +325,138 @@ async def test_a_prompt_that_fits_by_its_bytes_is_not_counted() -> None:
     model = CountingMemoryModel(completion("[2] > [1]"))
     await reranker(model).arerank(request_of(2))
     assert model.counted == 0
+
+
+async def test_every_query_has_a_budget_of_its_own_whatever_its_name(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('["memory/model"]\ninput = 1\noutput = 2\n')
+    reranking = reranker(MemoryModel(completion("[2] > [1]")), prices=prices, budget_usd="0.002")
+    for _ in range(150):
+        assert (await reranking.arerank("why", ["a", "b"])).docids == ("1", "0")
+
+
+async def test_rankings_come_out_of_a_stream_that_waits_for_them() -> None:
+    answered = asyncio.Event()
+
+    async def stream() -> AsyncIterator[Request]:
+        yield request_of(3, "q1")
+        await asyncio.wait_for(answered.wait(), 5)
+        yield request_of(3, "q2")
+
+    qids = []
+    async for ranking in reranker(MemoryModel(), concurrency=8).arerank_many(stream()):
+        qids.append(ranking.query.qid)
+        answered.set()
+    assert qids == ["q1", "q2"]
+
+
+async def test_a_blocking_iterator_does_not_hold_up_calls_in_flight() -> None:
+    def slowly() -> Iterator[Request]:
+        for at in range(3):
+            time.sleep(0.1)
+            yield request_of(3, f"q{at}")
+
+    model = MemoryModel(delay_s=0.02)
+    rankings = [ranking async for ranking in reranker(model, timeout_s=0.08).arerank_many(slowly())]
+    assert [ranking.receipt.degraded for ranking in rankings] == [(), (), ()]
+
+
+async def test_a_stream_that_raises_raises() -> None:
+    def broken() -> Iterator[Request]:
+        yield request_of(3)
+        raise InputError("the third line is bad")
+
+    with pytest.raises(InputError, match="third line"):
+        async for _ in reranker(MemoryModel()).arerank_many(broken()):
+            pass
+
+
+class Failing:
+    """A local model that fails, or says nonsense."""
+
+    name = "failing"
+
+    def __init__(self, scores: list[float] | None) -> None:
+        self.scores = scores
+
+    def score(self, query: str, passages: Sequence[str]) -> list[float]:
+        if self.scores is None:
+            raise RuntimeError("out of memory")
+        return self.scores
+
+
+async def test_a_local_model_that_fails_leaves_the_first_stages_order() -> None:
+    ranking = await Reranker(scorer=Failing(None)).arerank("why", ["a", "b", "c"])
+    assert ranking.docids == ("0", "1", "2")
+    assert "RuntimeError" in ranking.receipt.degraded[0]
+    ranking = await Reranker(scorer=Failing([float("nan"), 1.0, float("inf")])).arerank("why", ["a", "b", "c"])
+    assert sorted(ranking.docids) == ["0", "1", "2"]
+    assert ranking.receipt.signal is None
+
+
+async def test_an_adapter_that_breaks_in_its_own_way_breaks_nothing() -> None:
+    ranking = await reranker(MemoryModel(KeyError("choices"))).arerank(request_of(3))
+    assert ranking.docids == ("d0", "d1", "d2")
+    assert "KeyError" in ranking.receipt.degraded[0]
+
+
+async def test_lone_surrogates_and_huge_queries_break_nothing() -> None:
+    local = await Reranker(local="embedded").arerank("why \ud800", ["a \udfff", "why"])
+    assert sorted(local.docids) == ["0", "1"]
+    model = MemoryModel(completion("[2] > [1]"))
+    huge = Request(Query("q1", "x" * 1_000_001), request_of(2).candidates)
+    assert len((await reranker(model).arerank(huge)).docids) == 2
+
+
+async def test_what_is_cached_can_be_had_although_the_key_is_refused(tmp_path: Path) -> None:
+    model = MemoryModel(completion("[2] > [1]"), Auth("bad key", model="memory/model", status=401))
+    reranking = reranker(model, cache=str(tmp_path / "c"))
+    bought = await reranking.arerank(request_of(2, "q1"))
+    refused = await reranking.arerank(request_of(2, "q2"))
+    found = await reranking.arerank(request_of(2, "q1"))
+    assert "bad key" in refused.receipt.degraded[0]
+    assert found.docids == bought.docids == ("d1", "d0")
+    assert found.receipt.cache_hits == 1
+
+
+def test_closing_twice_is_fine_and_using_it_afterwards_is_said(tmp_path: Path) -> None:
+    reranking = reranker(MemoryModel(), cache=str(tmp_path / "c"))
+    reranking.rerank(request_of(2))
+    reranking.close()
+    reranking.close()
+    with pytest.raises(ConfigError, match="closed"):
+        reranking.rerank(request_of(2))
+
+
+def test_closing_does_not_leave_another_thread_waiting() -> None:
+    from concurrent.futures import CancelledError, ThreadPoolExecutor
+
+    model = MemoryModel(delay_s=30)
+    reranking = reranker(model)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(reranking.rerank, request_of(2))
+        while not model.asked:
+            time.sleep(0.01)
+        reranking.close()
+        with pytest.raises(CancelledError):
+            waiting.result(timeout=10)
+
+
+def test_threads_that_come_at_once_share_one_loop_and_one_call() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    model = MemoryModel(completion("[2] > [1]"), delay_s=0.1)
+    with reranker(model) as reranking, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: reranking.rerank(request_of(2)), range(8)))
+    assert len(model.asked) == 1
+
+
+def test_a_program_may_end_in_the_middle_of_a_stream() -> None:
+    script = """
+from listwise import Candidate, Query, Request, Reranker
+requests = [Request(Query(str(q), "why"), (Candidate("a", "a"), Candidate("b", "b"))) for q in range(9)]
+stream = Reranker(local="none").rerank_many(requests)
+print(next(stream).docids)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "('a', 'b')\n"

@@ -63,7 +63,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One recorded session over a whole first-stage run."""
+    """One recorded pass over a whole first-stage run."""
 
     name: str
     model: str

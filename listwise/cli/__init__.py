@@ -61,7 +61,6 @@ def cli(verbose: bool) -> None:
         level=logging.INFO if verbose else logging.WARNING,
         format="listwise: %(levelname)s: %(message)s",
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def main() -> None:
@@ -78,5 +77,8 @@ def main() -> None:
         sys.exit(2 if isinstance(error, InputError | ConfigError) else 1)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"listwise: {error.filename or 'output'}: {error.strerror}", err=True)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

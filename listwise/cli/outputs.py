@@ -5,48 +5,71 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
-from listwise.errors import InputError
-from listwise.formats import RankingForm, RankingWriter
-from listwise.types import Ranking, WindowTrace
+from listwise.errors import ConfigError, InputError
+from listwise.formats import RankingForm, RankingWriter, run_lines
+from listwise.types import Ranking, Request
 
 
 class Outputs:
     """Writes rankings in the order of their requests, as soon as those before them are there.
 
-    A file is written beside its place and moved there at the end, so that an older one is never half overwritten.
-    Leaving by an interrupt keeps what is done, those rankings included that were waiting for an earlier one.
+    A file is written beside its place and moved there at the end, so that an older one is never half overwritten:
+    not by a failure, and not by an interrupt before anything was done. An interrupt keeps what is done, those
+    rankings included that were waiting for an earlier one.
     """
 
     def __init__(
-        self, qids: list[str], out: str, form: RankingForm, receipts: str | None, trace: str | None
+        self, requests: Sequence[Request], out: str, form: RankingForm, receipts: str | None, trace: str | None
     ) -> None:
-        self._place = {qid: at for at, qid in enumerate(qids)}
+        """Open the files.
+
+        Raises:
+            ConfigError: two outputs go to the same file.
+            InputError: a file cannot be written, or a name cannot stand in a TREC run.
+        """
+        if form == "trec":
+            for request in requests:
+                run_lines(request.query.qid, [candidate.docid for candidate in request.candidates], "")
+        named = [os.path.realpath(name) for name in (out, receipts, trace) if name not in {None, "-"} and name]
+        if len(named) != len(set(named)):
+            raise ConfigError("two outputs go to the same file")
+        self._place = {request.query.qid: at for at, request in enumerate(requests)}
         self._waiting: dict[int, Ranking] = {}
         self._next = 0
+        self._moves: list[tuple[Path, Path]] = []
         self._files = ExitStack()
+        self.written = 0
         try:
             self._writer = RankingWriter(self._open(out), form)
             self._receipts = self._open(receipts, private=True) if receipts else None
             self._trace = self._open(trace, private=True) if trace else None
         except BaseException:
-            self._files.close()
+            self._abandon()
             raise
-        self.written = 0
 
     def __enter__(self) -> Outputs:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for at in sorted(self._waiting):
-            self._write(self._waiting[at])
-        self._files.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            for at in sorted(self._waiting):
+                self._write(self._waiting[at])
+            self._files.close()
+        except BaseException:
+            self._abandon()
+            raise
+        if self.written or (kind is None and not self._place):
+            for partial, path in self._moves:
+                partial.replace(path)
+        else:
+            self._abandon()
 
     def add(self, ranking: Ranking) -> None:
         """Take a finished ranking."""
@@ -61,31 +84,36 @@ class Outputs:
             _line(self._receipts, asdict(ranking.receipt))
         if self._trace is not None:
             for window in ranking.windows:
-                _line(self._trace, trace_record(window))
+                _line(self._trace, asdict(window))
         self.written += 1
 
     def _open(self, name: str, *, private: bool = False) -> IO[str]:
         if name == "-":
             return sys.stdout
-        path = Path(name)
-        if path.exists() and not path.is_file():  # a device or a pipe
-            return self._files.enter_context(path.open("w", encoding="utf-8"))
+        path = Path(os.path.realpath(name))
         partial = path.with_name(f"{path.name}.partial")
-        mode = 0o600 if private else 0o666
         try:
+            if not name or path.is_dir():
+                raise IsADirectoryError(0, "it is a directory, not a file")
+            if path.exists() and not path.is_file():  # a device or a pipe
+                return self._files.enter_context(path.open("w", encoding="utf-8", errors="replace"))
             with suppress(FileNotFoundError):
                 partial.unlink()
+            mode = 0o600 if private else 0o666
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         except OSError as error:
-            raise InputError(f"cannot write: {error.strerror}", path=path) from error
-        file = os.fdopen(descriptor, "w", encoding="utf-8", newline="\n")
-        self._files.callback(lambda: partial.replace(path))
-        return self._files.enter_context(file)
+            raise InputError(f"cannot write: {error.strerror}", path=name or "the output") from error
+        self._moves.append((partial, path))
+        return self._files.enter_context(
+            os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="\n")
+        )
 
-
-def trace_record(window: WindowTrace) -> dict[str, Any]:
-    """A trace line: one window."""
-    return asdict(window)
+    def _abandon(self) -> None:
+        """Leave everything as it was."""
+        with suppress(OSError):
+            self._files.close()
+        for partial, _ in self._moves:
+            partial.unlink(missing_ok=True)
 
 
 def _line(file: IO[str], record: Mapping[str, Any]) -> None:

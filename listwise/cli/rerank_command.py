@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Literal
 
 import click
@@ -53,7 +53,7 @@ def command(**options: Any) -> int:
 
     policy = Policy.of(options.pop("policy"), **settings_given(options))
     requests = _requests(**{name: options[name] for name in INPUTS})
-    form = options["form"] or ("text" if options["query"] else "trec")
+    form = options["form"] or ("trec" if options["query"] is None else "text")
     return rerank_all(requests, policy, options["out"], form, options["receipts"], options["trace"])
 
 
@@ -71,29 +71,34 @@ def rerank_all(
     reranker = Reranker(policy, trace=trace is not None)
     totals = Totals()
 
+    stopped_by: list[int] = []
+
+    def stop(number: int, task: asyncio.Task[Any]) -> None:
+        stopped_by.append(number)
+        task.cancel()
+
     async def work() -> None:
         stopping = asyncio.current_task()
         assert stopping is not None
         loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, stopping.cancel)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number, stopping)
         async with reranker, aclosing(reranker.arerank_many(requests, ordered=False)) as rankings:
             async for ranking in rankings:
                 outputs.add(ranking)
                 totals.add(ranking.receipt)
                 follower.advance()
 
-    interrupted = False
-    qids = [request.query.qid for request in requests]
-    with Outputs(qids, out, form, receipts, trace) as outputs, following(len(requests), totals) as follower:
-        try:
-            asyncio.run(work())
-        except asyncio.CancelledError:
-            interrupted = True
+    with (
+        Outputs(requests, out, form, receipts, trace) as outputs,
+        following(len(requests), totals) as follower,
+        suppress(asyncio.CancelledError),
+    ):
+        asyncio.run(work())
     show_totals(totals)
-    if interrupted:
+    if stopped_by:
         click.echo(f"listwise: interrupted; {outputs.written} of {len(requests)} queries are written", err=True)
-        return 130
+        return 128 + stopped_by[0]
     if totals.never_answered:
         click.echo("listwise: the LLM answered none of the calls put to it", err=True)
         return 1
@@ -121,6 +126,8 @@ def _requests(
     if query is not None or passages is not None:
         if query is None or passages is None:
             raise ConfigError("--query and --passages go together")
+        if qids:
+            raise ConfigError("--qid chooses among many queries; with --query there is only one")
         return [formats.read_single(query, sys.stdin.buffer if passages == "-" else passages)]
     if requests_file is not None:
         found = list(formats.read_requests(requests_file))
@@ -140,4 +147,4 @@ def _chosen(requests: list[Request], qids: tuple[str, ...], path: str) -> list[R
     for qid in qids:
         if qid not in by_qid:
             raise InputError("no such query", path=path, qid=qid)
-    return [by_qid[qid] for qid in qids]
+    return [by_qid[qid] for qid in dict.fromkeys(qids)]

@@ -23,7 +23,9 @@ TRAINING_TOKENS = 128
 """Longest passage in training; the model reads up to `MAX_TOKENS` in use."""
 MAX_TOKENS = 256
 QUERY_TERMS = 128
+"""Terms of a query that are compared; queries of DL21 and DL23 have 44 at most."""
 CALIBRATION_TEXTS = 512
+"""Queries and passages that set the scales of activations, half of each."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,16 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "max_tokens": MAX_TOKENS,
         "query_terms": QUERY_TERMS,
         "dense_weight": round(float(student.dense_weight), 3),
+        "late_weight": round(float(student.late_weight), 3),
         "sparse_weight": 1.0,
     }
     export_hybrid(dense, sparse, minilm / "tokenizer.json", settings, chosen.out)
 
 
 def read_lessons(data: Path) -> list[Lesson]:
-    """People's grades of DL21 and DL23, and the teacher's runs of DL21 and DL22."""
+    """People's grades of DL21 and DL23, and the teacher's run of DL22, which nobody judged."""
     dl21, dl22, dl23 = (read_collection(data / name) for name in ("dl21", "dl22", "dl23"))
     judged = [lesson for each in (dl21, dl23) for lesson in judged_lessons(each, FIRST_STAGE)]
-    return judged + [lesson for each in (dl21, dl22) for lesson in run_lessons(each, TEACHER, FIRST_STAGE)]
+    return judged + run_lessons(dl22, TEACHER, FIRST_STAGE)
 
 
 def calibration_texts(lessons: Sequence[Lesson]) -> list[str]:

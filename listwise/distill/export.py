@@ -19,12 +19,14 @@ CLIP = 1e4
 def export_hybrid(dense: Encoder, sparse: Encoder, tokenizer: Path, settings: Mapping[str, Any], out: Path) -> None:
     """Write ``model.onnx``, ``tokenizer.json`` and ``config.json``.
 
-    The graph takes ``input_ids`` and ``attention_mask`` [batch, length] and ``terms`` [k], all int64, and gives
-    ``dense`` [batch, hidden], of unit length, and ``sparse`` [batch, k]: the weights of those terms of the
-    vocabulary that the caller asks for. A query asks for all of them, a passage only for those of its query.
+    The graph takes ``input_ids`` and ``attention_mask`` [batch, length] and ``terms`` [k], all int64, and
+    ``query_states`` [tokens, hidden] of float. It gives ``dense`` [batch, hidden], of unit length; ``sparse``
+    [batch, k], the weights of those terms of the vocabulary that the caller asks for; ``late`` [batch, tokens], the
+    best cosine of each state of the query with one of the text; and ``states`` [batch, length, hidden], of unit
+    length. A query asks for all terms and keeps its states, a passage is given both from its query.
 
     Args:
-        dense: encodes meaning: the mean of its states.
+        dense: encodes meaning, of the text in the mean of its states and of each token in its state.
         sparse: encodes terms as SPLADE does: log(1 + relu) of the masked language model's logits, maximum over
             the text; its weights include ``transform.*`` and ``term_bias``.
         tokenizer: a ``tokenizer.json`` that both encoders share.
@@ -33,27 +35,42 @@ def export_hybrid(dense: Encoder, sparse: Encoder, tokenizer: Path, settings: Ma
     """
     out.mkdir(parents=True, exist_ok=True)
     graph = GraphBuilder()
-    ids, mask, terms = "input_ids", "attention_mask", "terms"
+    ids, mask, terms, asked = "input_ids", "attention_mask", "terms", "query_states"
     weight = graph.op("Unsqueeze", graph.op("Cast", mask, to=TensorProto.FLOAT), graph.ints(-1))
+    hidden = dense.hidden(graph, ids, mask)
+    states = _of_unit_length(graph, hidden)
+    total = graph.op("ReduceSum", graph.op("Mul", hidden, weight), graph.ints(1), keepdims=0)
     outputs = {
-        "dense": _mean_of_unit_length(graph, dense.hidden(graph, ids, mask), weight),
-        "sparse": _term_weights(graph, sparse, sparse.hidden(graph, ids, mask), weight, terms),
+        "dense": (_of_unit_length(graph, total), 2),
+        "sparse": (_term_weights(graph, sparse, sparse.hidden(graph, ids, mask), weight, terms), 2),
+        "late": (_closest(graph, states, weight, asked), 2),
+        "states": (states, 3),
     }
     inputs = [
         helper.make_tensor_value_info(ids, TensorProto.INT64, ["batch", "length"]),
         helper.make_tensor_value_info(mask, TensorProto.INT64, ["batch", "length"]),
         helper.make_tensor_value_info(terms, TensorProto.INT64, ["k"]),
+        helper.make_tensor_value_info(asked, TensorProto.FLOAT, ["tokens", dense.table.shape[1]]),
     ]
     graph.save(out / "model.onnx", inputs, outputs)
     (out / "tokenizer.json").write_text(_bare_tokenizer(tokenizer), encoding="utf-8")
     (out / "config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def _mean_of_unit_length(graph: GraphBuilder, hidden: str, weight: str) -> str:
-    """The mean over the text, scaled to length 1; the scaling makes the count of tokens irrelevant."""
-    total = graph.op("ReduceSum", graph.op("Mul", hidden, weight), graph.ints(1), keepdims=0)
-    length = graph.op("ReduceL2", total, graph.ints(-1), keepdims=1)
-    return graph.op("Div", total, graph.op("Max", length, graph.number(1e-9)))
+def _of_unit_length(graph: GraphBuilder, vectors: str) -> str:
+    length = graph.op("ReduceL2", vectors, graph.ints(-1), keepdims=1)
+    return graph.op("Div", vectors, graph.op("Max", length, graph.number(1e-9)))
+
+
+def _closest(graph: GraphBuilder, states: str, weight: str, asked: str) -> str:
+    """The largest cosine over the text, of each of the query's states, [batch, tokens]."""
+    cosines = graph.op("MatMul", states, graph.op("Transpose", asked, perm=[1, 0]))
+    return graph.op("ReduceMax", graph.op("Add", cosines, _padding(graph, weight)), graph.ints(1), keepdims=0)
+
+
+def _padding(graph: GraphBuilder, weight: str) -> str:
+    """0 for a token and very low for padding, [batch, length, 1]."""
+    return graph.op("Mul", graph.op("Sub", weight, graph.number(1.0)), graph.number(CLIP))
 
 
 def _term_weights(graph: GraphBuilder, encoder: Encoder, hidden: str, weight: str, terms: str) -> str:
@@ -63,8 +80,7 @@ def _term_weights(graph: GraphBuilder, encoder: Encoder, hidden: str, weight: st
     bias = graph.constant("term_bias", encoder.weights["term_bias"].astype(np.float16))
     wanted_bias = graph.op("Cast", graph.op("Gather", bias, terms), to=TensorProto.FLOAT)
     logits = graph.op("MatMul", normal, columns)
-    padding = graph.op("Mul", graph.op("Sub", weight, graph.number(1.0)), graph.number(CLIP))
-    highest = graph.op("ReduceMax", graph.op("Add", logits, padding), graph.ints(1), keepdims=0)
+    highest = graph.op("ReduceMax", graph.op("Add", logits, _padding(graph, weight)), graph.ints(1), keepdims=0)
     positive = graph.op("Relu", graph.op("Add", highest, wanted_bias))
     return graph.op("Log", graph.op("Add", positive, graph.number(1.0)))
 

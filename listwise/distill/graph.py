@@ -122,12 +122,16 @@ class GraphBuilder:
         bias = self.constant(f"{x}.bias", weights[f"{name}.bias"])
         return self.op("LayerNormalization", x, gain, bias, axis=-1, epsilon=LAYER_NORM_EPSILON)
 
-    def save(self, path: Path, inputs: Sequence[onnx.ValueInfoProto], outputs: Mapping[str, str]) -> None:
-        """Check the graph and write it; ``outputs`` maps the public names to tensors of rank 2."""
-        for public, tensor in outputs.items():
+    def save(
+        self, path: Path, inputs: Sequence[onnx.ValueInfoProto], outputs: Mapping[str, tuple[str, int]]
+    ) -> None:
+        """Check the graph and write it; ``outputs`` maps the public names to tensors and their ranks."""
+        for public, (tensor, _) in outputs.items():
             self._nodes.append(helper.make_node("Identity", [tensor], [public]))
-        shape = ["batch", None]
-        declared = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in outputs]
+        declared = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank)
+            for name, (_, rank) in outputs.items()
+        ]
         graph = helper.make_graph(
             self._nodes, "listwise", list(inputs), declared, initializer=list(self._initializers.values())
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import Tokenizer
@@ -17,15 +17,30 @@ TEXTS_AT_ONCE = 16
 """Texts of similar length that are padded to one another."""
 FROZEN_LAYERS = 2
 """Lowest layers of the dense encoder that are not trained."""
-DENSE_WEIGHT = 35.0
-"""Of the cosine at the start: about the ratio of the two scores' standard deviations."""
+DENSE_WEIGHT = 20.0
+"""Of the cosine of mean states at the start; the product of term weights has 1."""
+LATE_WEIGHT = 45.0
+"""Of the mean, over the query's tokens, of the best cosine with a token of the passage, at the start."""
+
+
+class _Encoded(NamedTuple):
+    """A batch of texts, as the scores see them."""
+
+    mask: Tensor
+    """[texts, length]."""
+    dense: Tensor
+    """Mean states of unit length, [texts, hidden]."""
+    states: Tensor
+    """Of unit length, [texts, length, hidden]."""
+    terms: Tensor
+    """Weights of some terms, [texts, terms]."""
 
 
 class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed to check types
     """Scores passages as `listwise.models.onnx.Hybrid` does.
 
     Args:
-        dense: directory of a BERT encoder whose mean states are compared by cosine.
+        dense: directory of a BERT encoder whose mean states and states are compared by cosine.
         sparse: directory of a BERT masked language model trained as SPLADE.
         max_tokens: longest input in training.
     """
@@ -35,6 +50,7 @@ class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed t
         self.dense = BertModel.from_pretrained(dense, add_pooling_layer=False)
         self.sparse = BertForMaskedLM.from_pretrained(sparse)
         self.dense_weight = nn.Parameter(torch.tensor(DENSE_WEIGHT))
+        self.late_weight = nn.Parameter(torch.tensor(LATE_WEIGHT))
         self.tokenizer = Tokenizer.from_file(str(dense / "tokenizer.json"))
         self.tokenizer.enable_truncation(max_tokens)
         self.tokenizer.enable_padding()
@@ -47,35 +63,41 @@ class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed t
 
     def forward(self, queries: Sequence[str], passages: Sequence[str]) -> Tensor:
         """Scores of every passage for every query, [queries, passages]."""
-        everything = torch.arange(self.tokenizer.get_vocab_size())
-        dense_queries, sparse_queries = self.encode(queries, everything)
-        # Terms that no query uses add nothing, to the scores or to the gradient.
-        used = sparse_queries.detach().amax(dim=0).nonzero().squeeze(1)
-        dense_passages, sparse_passages = self.encode(passages, used)
-        return self.dense_weight * (dense_queries @ dense_passages.T) + sparse_queries[:, used] @ sparse_passages.T
-
-    def encode(self, texts: Sequence[str], terms: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit vectors [texts, hidden] and the weights of ``terms`` [texts, terms]."""
-        by_length = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        parts = [by_length[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE)]
         with torch.autocast("cpu", torch.bfloat16):
-            encoded = [self._encode_part([texts[place] for place in part], terms) for part in parts]
-        back = torch.tensor(by_length).argsort()
-        return torch.cat([dense for dense, _ in encoded])[back], torch.cat([sparse for _, sparse in encoded])[back]
+            asked = [self._encode([query], torch.arange(self.tokenizer.get_vocab_size())) for query in queries]
+            # Terms that no query uses add nothing, to the scores or to the gradient.
+            used = torch.cat([query.terms for query in asked]).detach().amax(dim=0).nonzero().squeeze(1)
+            by_length = sorted(range(len(passages)), key=lambda place: len(passages[place]))
+            parts = [by_length[start : start + TEXTS_AT_ONCE] for start in range(0, len(passages), TEXTS_AT_ONCE)]
+            read = [self._encode([passages[place] for place in part], used) for part in parts]
+        scores = torch.cat(
+            [torch.stack([self._compare(query, used, part) for query in asked]) for part in read], dim=1
+        )
+        return scores[:, torch.tensor(by_length).argsort()]
 
-    def _encode_part(self, texts: Sequence[str], terms: Tensor) -> tuple[Tensor, Tensor]:
+    def _compare(self, query: _Encoded, used: Tensor, passages: _Encoded) -> Tensor:
+        """Scores of the passages, [passages]."""
+        likeness = passages.states @ query.states[0].T
+        closest = likeness.masked_fill(passages.mask.unsqueeze(-1) == 0, -1.0).amax(dim=1)
+        return (
+            self.dense_weight * (passages.dense @ query.dense[0])
+            + self.late_weight * closest.mean(dim=1)
+            + passages.terms @ query.terms[0, used]
+        )
+
+    def _encode(self, texts: Sequence[str], terms: Tensor) -> _Encoded:
         ids, mask = self.tokenize(texts)
-        states = self.dense(ids, mask).last_hidden_state
-        logits = self._term_logits(ids, mask, terms)
-        total = (states.float() * mask.unsqueeze(-1)).sum(dim=1)
-        highest = logits.masked_fill(mask.unsqueeze(-1) == 0, float("-inf")).amax(dim=1)
-        return nn.functional.normalize(total, dim=-1), torch.log1p(torch.relu(highest.float()))
-
-    def _term_logits(self, ids: Tensor, mask: Tensor, terms: Tensor) -> Tensor:
-        """The masked language model's logits of ``terms``, [texts, length, terms]."""
+        states = self.dense(ids, mask).last_hidden_state.float()
         head = self.sparse.cls.predictions
-        states = head.transform(self.sparse.bert(ids, mask).last_hidden_state)
-        return states @ head.decoder.weight[terms].T + head.decoder.bias[terms]
+        hidden = head.transform(self.sparse.bert(ids, mask).last_hidden_state)
+        logits = (hidden @ head.decoder.weight[terms].T + head.decoder.bias[terms]).float()
+        highest = logits.masked_fill(mask.unsqueeze(-1) == 0, float("-inf")).amax(dim=1)
+        return _Encoded(
+            mask,
+            nn.functional.normalize((states * mask.unsqueeze(-1)).sum(dim=1), dim=-1),
+            nn.functional.normalize(states, dim=-1),
+            torch.log1p(torch.relu(highest)),
+        )
 
     def parameter_groups(self, dense_rate: float, sparse_rate: float) -> list[dict[str, Any]]:
         """What is trained: all but the lowest layers, which keep what pre-training knew about rare words."""
@@ -85,7 +107,7 @@ class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed t
         return [
             {"params": [p for p in self.dense.parameters() if p.requires_grad], "lr": dense_rate},
             {"params": [p for p in self.sparse.parameters() if p.requires_grad], "lr": sparse_rate},
-            {"params": [self.dense_weight], "lr": 100 * dense_rate},
+            {"params": [self.dense_weight, self.late_weight], "lr": 100 * dense_rate},
         ]
 
 

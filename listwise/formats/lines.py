@@ -73,12 +73,16 @@ def json_object(line: bytes, source: Source, number: int) -> dict[str, Any]:
         InputError: there is none.
     """
     try:
-        record = json.loads(decoded(line, source, number))
-    except (json.JSONDecodeError, RecursionError) as error:
+        record = json.loads(decoded(line, source, number), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", path=name_of(source), line=number) from error
     if not isinstance(record, dict):
         raise InputError("expected a JSON object", path=name_of(source), line=number)
     return record
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def json_lines(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -24,6 +24,8 @@ from listwise.types import Candidate, Query, Request
 
 _log = get_logger(__name__)
 
+LARGEST_SCORE = 1e300
+
 Missing = Literal["error", "drop"]
 
 
@@ -131,7 +133,7 @@ def _candidate(docid: str, score: Any, doc: dict[str, Any], source: Source, numb
         raise InputError(
             f"document {docid!r} has no text: one of {', '.join(TEXT_KEYS)}", path=name_of(source), line=number
         )
-    if isinstance(score, bool) or not isinstance(score, int | float | None):
+    if isinstance(score, bool) or not isinstance(score, int | float | None) or abs(score or 0) > LARGEST_SCORE:
         raise InputError(f"the score of document {docid!r} is not a number", path=name_of(source), line=number)
     return Candidate(
         docid,

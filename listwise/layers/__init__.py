@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from listwise.cache import AnswerStore
+from listwise.layers.barred import Barred
 from listwise.layers.base import Answer, Layer
 from listwise.layers.budgeted import Budgeted
 from listwise.layers.cached import Cached
@@ -29,4 +30,4 @@ def stack(
 ) -> Layer:
     """Cache > retry > budget > rate limit > provider."""
     attempt = Budgeted(Limited(Provider(model, timeout_s), concurrency), counter, price)
-    return Cached(Retried(attempt, attempts), store, model.identity)
+    return Cached(Barred(Retried(attempt, attempts)), store, model.identity)

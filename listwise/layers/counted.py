@@ -1,4 +1,4 @@
-"""A model's own count of a prompt's tokens: asked for like an answer, and so cached, joined and retried like one."""
+"""A model's own count of a prompt's tokens: asked for like an answer, and so cached and joined like one."""
 
 from __future__ import annotations
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from listwise.calls import Call
-from listwise.errors import Timeout
+from listwise.errors import Broken, ListwiseError, Timeout
 from listwise.layers.base import Answer
+from listwise.log import get_logger
 from listwise.models.base import Model
 from listwise.spend.tab import Tab
+
+_log = get_logger(__name__)
 
 
 class Provider:
@@ -26,5 +29,9 @@ class Provider:
             async with asyncio.timeout(timeout_s):
                 return Answer(await self._model.complete(call, timeout_s=timeout_s))
         except TimeoutError as error:
-            name = self._model.identity.name
-            raise Timeout(f"no answer within {timeout_s:.3g} s", model=name) from error
+            raise Timeout(f"no answer within {timeout_s:.3g} s", model=self._model.identity.name) from error
+        except ListwiseError:
+            raise
+        except Exception as error:  # an adapter's mistake must not break a ranking
+            _log.exception("a model's adapter failed", model=self._model.identity.name)
+            raise Broken(f"its adapter failed: {type(error).__name__}", model=self._model.identity.name) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from listwise.errors import ConfigError
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs whole URLs, which can hold a key
 
 CONNECT_TIMEOUT_S = 10.0
 """A server that does not take a connection in this time is not there; nothing was sent, so nothing is owed."""

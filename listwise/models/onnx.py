@@ -23,8 +23,9 @@ from listwise.errors import ConfigError
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]
-Inputs = dict[str, Ids]
-"""``input_ids``, ``attention_mask`` and ``token_type_ids`` of one batch, [batch, length]."""
+Inputs = dict[str, NDArray[Any]]
+"""``input_ids``, ``attention_mask`` and ``token_type_ids`` of one batch, [batch, length], and what a graph wants
+besides."""
 
 CHARS_A_TOKEN = 16
 """Characters times the token limit that are tokenized; what lies behind them would hardly be read."""
@@ -56,13 +57,15 @@ class BiEncoderConfig(_Config):
 
 
 class HybridConfig(_Config):
-    """Query and passage apart, each as a unit vector and as weighted terms of the vocabulary."""
+    """Query and passage apart, each as a unit vector, as a unit vector a token, and as weighted terms."""
 
     kind: Literal["hybrid"]
     query_terms: int = Field(default=128, ge=1)
     """So many of the query's heaviest terms are compared."""
     dense_weight: float
     """Of the cosine of the two vectors."""
+    late_weight: float
+    """Of the mean, over the query's tokens, of the best cosine with a token of the passage."""
     sparse_weight: float
     """Of the product of the two texts' term weights."""
 
@@ -157,7 +160,11 @@ class Network:
             self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as exc:  # onnxruntime's exceptions have no common base of their own
             raise ConfigError(f"{path} cannot be loaded: {exc}") from exc
-        self._wanted = {node.name for node in self._session.get_inputs()}
+        self._wanted = {node.name: node.shape for node in self._session.get_inputs()}
+
+    def width(self, name: str) -> int:
+        """The last dimension of an input."""
+        return int(self._wanted[name][-1])
 
     def run(self, inputs: Inputs, outputs: Sequence[str] | None = None) -> list[Floats]:
         """The graph's outputs, all of them unless named; inputs that it does not take are left out."""
@@ -206,30 +213,36 @@ class BiEncoder:
 
 
 class Hybrid:
-    """Compares a query and a passage by meaning and by terms, with a graph of `listwise.distill.export`."""
+    """Compares a query and a passage by meaning as a whole, by meaning token for token, and by weighted terms.
+
+    The graph is one of `listwise.distill.export`, which describes its inputs and outputs.
+    """
 
     def __init__(self, name: str, reader: Reader, network: Network, config: HybridConfig) -> None:
         self.name = name
         self._reader, self._network, self._config = reader, network, config
 
     def score(self, query: str, passages: Sequence[str]) -> list[float]:
-        """The weighted sum of the cosine and of the product of term weights, a passage."""
+        """The weighted sum of the three, a passage."""
         if not passages:
             return []
-        about, terms, weights = self._read_query(query)
+        about, states, terms, weights = self._read_query(query)
+        asked: Inputs = {"terms": terms, "query_states": states}
         scores = np.zeros(len(passages), np.float32)
         for batch, inputs in self._reader.batches(passages):
-            dense, sparse = self._network.run({**inputs, "terms": terms}, ("dense", "sparse"))
-            scores[batch] = _products(dense, about) + _products(sparse, weights)
+            dense, late, sparse = self._network.run({**inputs, **asked}, ("dense", "late", "sparse"))
+            likeness = self._config.dense_weight * _products(dense, about)
+            scores[batch] = likeness + self._config.late_weight * late.mean(axis=1) + _products(sparse, weights)
         return scores.tolist()
 
-    def _read_query(self, query: str) -> tuple[Floats, Ids, Floats]:
-        """The query's vector, its heaviest terms and their weights, each with its share in the score."""
+    def _read_query(self, query: str) -> tuple[Floats, Floats, Ids, Floats]:
+        """The query's vector, its tokens' vectors, its heaviest terms and their weights in the score."""
         every = np.arange(self._reader.vocabulary, dtype=np.int64)
-        inputs = {**self._reader.read(query), "terms": every}
-        [about], [weights] = self._network.run(inputs, ("dense", "sparse"))
+        nothing = np.zeros((1, self._network.width("query_states")), np.float32)
+        inputs: Inputs = {**self._reader.read(query), "terms": every, "query_states": nothing}
+        [about], [states], [weights] = self._network.run(inputs, ("dense", "states", "sparse"))
         terms = np.argsort(-weights, kind="stable")[: self._config.query_terms]
-        return self._config.dense_weight * about, terms, self._config.sparse_weight * weights[terms]
+        return about, states, terms, self._config.sparse_weight * weights[terms]
 
 
 def _products(rows: Floats, vector: Floats) -> Floats:

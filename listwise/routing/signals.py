@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from statistics import fmean, pstdev
 
 BOUNDARY = 10
@@ -22,9 +23,9 @@ def margin(scores: Sequence[float], boundary: int = BOUNDARY, band: int = BAND) 
         scores: of the candidates, in any order; higher is better.
 
     Returns:
-        A number of standard deviations, at least 0; None where there are fewer than two scores.
+        A number of standard deviations, at least 0; None for fewer than two scores, or one that is not finite.
     """
-    if len(scores) < 2:
+    if len(scores) < 2 or not all(map(isfinite, scores)):
         return None
     ranked = sorted(scores, reverse=True)
     spread = pstdev(ranked)

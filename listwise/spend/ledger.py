@@ -51,6 +51,10 @@ class Ledger(Protocol):
         """Give a reservation back: it is known that nothing was spent."""
         ...
 
+    def forget(self, scope: str) -> None:
+        """Drop a scope that will not be used again, so that a long run does not grow."""
+        ...
+
 
 class MemoryLedger:
     """A ledger for one process, safe over threads and tasks."""
@@ -68,7 +72,7 @@ class MemoryLedger:
                 held = self._held.get(scope.name, 0)
                 if scope.cap is not None and held + nano_usd > scope.cap:
                     raise BudgetExceeded(
-                        f"{scope.name}: USD",
+                        f"{scope.name.partition(' #')[0]}: USD",
                         cap=usd_of(scope.cap),
                         spent=usd_of(held),
                         asked=usd_of(nano_usd),
@@ -95,7 +99,7 @@ class MemoryLedger:
             return self._held.get(scope, 0)
 
     def forget(self, scope: str) -> None:
-        """Drop a scope that will not be used again, so that a long run does not grow."""
+        """See `Ledger.forget`."""
         with self._lock:
             self._held.pop(scope, None)
 

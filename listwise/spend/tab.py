@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from listwise.errors import BudgetExceeded
 from listwise.spend.ledger import Ledger, Reservation, Scope
 from listwise.spend.money import nano_usd_down
 from listwise.types import Usage
+
+_numbers = itertools.count()
+"""Tells tabs of queries with the same qid apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Tab:
         self._started = clock() - elapsed_s
         self._tokens_held = 0
         cap = None if budget.usd is None else nano_usd_down(budget.usd)
-        self._scopes = (Scope(f"query {qid}", cap),)
+        self._scopes = (Scope(f"query {qid} #{next(_numbers)}", cap),)
 
     @property
     def seconds(self) -> float:
@@ -117,6 +121,11 @@ class Tab:
         self._ledger.release(hold.reservation)
         if not sent:
             self.attempts -= 1
+
+    def close(self) -> None:
+        """The query is done; the ledger need not remember it as a scope of its own."""
+        for scope in self._scopes:
+            self._ledger.forget(scope.name)
 
     def _close(self, hold: Hold, tokens: int, nano_usd: int) -> None:
         self._tokens_held += tokens - hold.tokens

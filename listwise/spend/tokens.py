@@ -23,6 +23,8 @@ PROMPT_OVERHEAD = 16
 """Tokens that a chat format adds to a prompt at most."""
 SCHEMA_OVERHEAD = 32
 """Tokens a passage that an answer schema adds to the prompt at most, with the same again once."""
+LONGEST_TEXT = 500_000
+"""Characters that are counted at a time."""
 CLAUDE_FACTOR = 1.55
 """Claude's tokens for one of o200k's, at most; 1.2 to 1.55 have been measured."""
 
@@ -77,7 +79,10 @@ def counter_for(name: str) -> TokenCounter:
 
 
 def _count(text: str, vocabulary: str) -> int:
-    return len(_encoding(vocabulary).encode_ordinary(text))
+    """Tokens of a text; one longer than the encoder takes is cut, which costs at most a few tokens a cut."""
+    encoding = _encoding(vocabulary)
+    parts = range(0, len(text), LONGEST_TEXT)
+    return sum(len(encoding.encode_ordinary(text[at : at + LONGEST_TEXT])) for at in parts)
 
 
 @cache

@@ -238,3 +238,49 @@ def wait_for(condition: object, seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("out", ["", ".", "corpus.jsonl/x", "nowhere/x"])
+def test_a_place_that_is_no_file_is_said(shell: Shell, out: str) -> None:
+    done = shell.run("rerank", "--query", "why", "--passages", "run.trec", "--local", "none", "--out", out)
+    assert done.returncode == 2
+    assert "cannot write" in done.stderr
+
+
+def test_an_older_output_survives_a_failure_and_an_interrupt_before_anything_is_done(shell: Shell) -> None:
+    (shell.folder / "out.trec").write_text("earlier work")
+    done = shell.run(*shell.rerank("http://127.0.0.1:9/v1", "--receipts", "nowhere/r.jsonl"))
+    assert done.returncode == 2
+    with ScriptedServer(Hang()) as server:
+        process = shell.start(*shell.rerank(server.base_url))
+        wait_for(lambda: len(server.asked) == QUERIES)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert (shell.folder / "out.trec").read_text() == "earlier work"
+    assert not list(shell.folder.glob("*.partial"))
+
+
+def test_two_outputs_cannot_share_a_file(shell: Shell) -> None:
+    done = shell.run(*shell.rerank("http://127.0.0.1:9/v1", "--receipts", "out.trec"))
+    assert done.returncode == 2
+    assert "same file" in done.stderr
+
+
+def test_names_that_a_run_cannot_hold_are_refused_before_anything_is_asked(shell: Shell) -> None:
+    record = {"query": {"qid": "a b", "text": "why"}, "candidates": [{"docid": "d", "doc": "x"}]}
+    (shell.folder / "in.jsonl").write_text(json.dumps(record))
+    done = shell.run("rerank", "--requests", "in.jsonl", "--local", "none", "--out", "o.trec")
+    assert done.returncode == 2
+    assert "--format jsonl" in done.stderr
+
+
+def test_a_key_in_the_address_is_never_shown(shell: Shell) -> None:
+    with ScriptedServer(failure(401, "no")) as server:
+        url = server.base_url.replace("://", "://user:hunter2@") + "?api-key=topsecret"
+        arguments = shell.rerank(url, "--trace", "t.jsonl", "--receipts", "r.jsonl")
+        done = shell.run("-v", *arguments)
+    shown = done.stdout + done.stderr + "".join(shell.lines("t.jsonl") + shell.lines("r.jsonl"))
+    assert "degraded" in shown
+    assert "hunter2" not in shown
+    assert "topsecret" not in shown

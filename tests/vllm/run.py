@@ -98,7 +98,7 @@ def wait_until_ready(server: subprocess.Popen[bytes], health: str, log: Path) ->
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and the processes it started, which are a session of their own."""
+    """End the server and the processes it started; they are a process group."""
     for way in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(server.pid, way)
