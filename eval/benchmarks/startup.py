@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15)
     runs: int = parser.parse_args().runs
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for name, command in COMMANDS.items():
+    for command in COMMANDS.values():
         seconds(command)  # warms the disk
     for _ in range(runs):
         for name, command in COMMANDS.items():

@@ -52,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "kind": "hybrid",
         "max_tokens": MAX_TOKENS,
         "query_terms": QUERY_TERMS,
-        "dense_weight": round(float(student.dense_weight), 3),
-        "late_weight": round(float(student.late_weight), 3),
+        "dense_weight": round(student.dense_weight.item(), 3),
+        "late_weight": round(student.late_weight.item(), 3),
         "sparse_weight": 1.0,
     }
     export_hybrid(dense, sparse, minilm / "tokenizer.json", settings, chosen.out)

@@ -56,7 +56,7 @@ def test_an_exported_student_scores_as_it_did_in_training(tmp_path: Path) -> Non
     student = Student(tmp_path / "dense", tmp_path / "sparse", 32)
     texts = [" ".join(words[start : start + 3 + start % 9]) for start in range(50)]
     dense, sparse = encoders(student, texts)
-    learned = {"dense_weight": float(student.dense_weight), "late_weight": float(student.late_weight)}
+    learned = {"dense_weight": student.dense_weight.item(), "late_weight": student.late_weight.item()}
     settings = {"kind": "hybrid", "sparse_weight": 1.0, **learned}
     export_hybrid(dense, sparse, tmp_path / "dense" / "tokenizer.json", settings, tmp_path / "out")
     with torch.no_grad():
