@@ -89,6 +89,7 @@ class Reranker:
         self._own_model = model
         self._llm = LlmTier.of(self.policy, model) if self.policy.llm else None
         self._tiers: WeakKeyDictionary[asyncio.AbstractEventLoop, LlmTier] = WeakKeyDictionary()
+        self._llm_taken = False
         self._closed = False
         self._scoring = ThreadPoolExecutor(1, thread_name_prefix="listwise-local")
         self._portal: Portal | None = None
@@ -283,7 +284,8 @@ class Reranker:
         assert self._llm is not None
         loop = asyncio.get_running_loop()
         if loop not in self._tiers:
-            self._tiers[loop] = self._llm.again() if len(self._tiers) else self._llm
+            self._tiers[loop] = self._llm.again() if self._llm_taken else self._llm
+            self._llm_taken = True
         return self._tiers[loop]
 
     async def _score(self, request: Request) -> Scored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from listwise import Reranker
 from tests.cli.conftest import CANDIDATES, QUERIES, Shell, last_first
 from tests.loopback import Asked, Hang, ScriptedServer, failure
 
@@ -230,6 +232,18 @@ def test_output_that_cannot_be_written_is_said_before_anything_is_asked(shell: S
         assert server.requests == []
     assert done.returncode == 2
     assert "folder.trec" in done.stderr
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # loops ended with open connections
+def test_one_reranker_serves_one_event_loop_after_another() -> None:
+    with ScriptedServer("[2] > [1]") as server:
+        reranker = Reranker(
+            llm="openai/gpt-4o", base_url=server.base_url, local="none", escalate="always", cache="off"
+        )
+        for at in range(3):
+            assert asyncio.run(reranker.arerank(f"why {at}", ["a", "b"])).docids == ("1", "0")
+        assert reranker.rerank("why 3", ["a", "b"]).docids == ("1", "0")
+        reranker.close()
 
 
 def wait_for(condition: object, seconds: float = 30) -> None:
