@@ -27,10 +27,10 @@ from listwise.formats import (
     run_lines,
 )
 
-tokens = st.text(
-    st.characters(blacklist_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=1, max_size=12
-).filter(lambda text: text.split() == [text])
-texts = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=60)
+tokens = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=1, max_size=12).filter(
+    lambda text: text.split() == [text]
+)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 documents = st.lists(st.tuples(tokens, texts, st.none() | texts), max_size=8, unique_by=lambda d: d[0])
 
 
