@@ -79,6 +79,11 @@ class Totals:
         """Dollars over all routes."""
         return sum(self.usd.values(), Decimal(0))
 
+    @property
+    def spent(self) -> str:
+        """Dollars over all routes, as people write them; says so where a model has no price."""
+        return dollars(self.total_usd) if self.priced else "no price"
+
     def sum(self, name: str) -> int:
         """One of the numbers over all routes."""
         return sum(numbers[name] for numbers in self.numbers.values())
@@ -125,7 +130,7 @@ class _Bar(_Follower):
         self._progress.start()
 
     def advance(self) -> None:
-        self._progress.update(self._task, advance=1, spent=dollars(self._totals.total_usd))
+        self._progress.update(self._task, advance=1, spent=self._totals.spent)
 
     def close(self) -> None:
         self._progress.stop()
@@ -144,8 +149,7 @@ class _Lines(_Follower):
         if now - self._last < LINE_EVERY_S:
             return
         self._last = now
-        spent = dollars(self._totals.total_usd)
-        line = f"listwise: {self._done} of {self._total or '?'} queries, {spent}"
+        line = f"listwise: {self._done} of {self._total or '?'} queries, {self._totals.spent}"
         if self._total:
             left = (now - self._started) / self._done * (self._total - self._done)
             line += f", about {left:.0f} s left"
