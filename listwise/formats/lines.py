@@ -29,7 +29,7 @@ def raw_lines(source: Source) -> Iterator[tuple[int, bytes]]:
     """Line numbers, from 1, with their bytes, without line ends; empty lines are left out.
 
     Raises:
-        InputError: the file is missing, no file, or a damaged gzip.
+        InputError: the file is missing, no file, a damaged gzip, or cannot be read to its end.
     """
     number = 0
     with _opened(source) as stream:
@@ -41,6 +41,8 @@ def raw_lines(source: Source) -> Iterator[tuple[int, bytes]]:
                     yield number, stripped
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise InputError(f"damaged gzip file: {error}", path=name_of(source), line=number + 1) from error
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", path=name_of(source), line=number + 1) from error
 
 
 def decoded(line: bytes, source: Source, number: int) -> str:
@@ -73,7 +75,7 @@ def json_object(line: bytes, source: Source, number: int) -> dict[str, Any]:
         InputError: there is none.
     """
     try:
-        record = json.loads(decoded(line, source, number), parse_constant=_no_constant)
+        record = _DECODER.decode(decoded(line, source, number))
     except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", path=name_of(source), line=number) from error
     if not isinstance(record, dict):
@@ -83,6 +85,9 @@ def json_object(line: bytes, source: Source, number: int) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number in JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def json_lines(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -101,6 +106,21 @@ def not_empty(entries: Iterable[Any], source: Source, what: str) -> None:
         raise InputError(f"no {what} in it: the file is empty", path=name_of(source))
 
 
+def within(path: str | Path, name: str) -> Path:
+    """A file, or the file of that name in a BEIR folder, plain or gzip.
+
+    Raises:
+        InputError: a folder without it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    for candidate in (path / name, path / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    raise InputError(f"a folder without {name}", path=path)
+
+
 @contextmanager
 def _opened(source: Source) -> Iterator[BinaryIO]:
     if not isinstance(source, str | Path):
@@ -111,12 +131,23 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
         file = path.open("rb")
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+    except ValueError as error:  # a NUL in its name
+        raise InputError(f"cannot be read: {error}", path=path) from error
     with file:
-        zipped = file.read(2) == GZIP_MAGIC if file.seekable() else path.suffix == ".gz"
-        if file.seekable():
-            file.seek(0)
-        if zipped:
+        if _zipped(file, path):
             with gzip.open(file) as unzipped:
                 yield io.BufferedReader(unzipped)
         else:
             yield file
+
+
+def _zipped(file: BinaryIO, path: Path) -> bool:
+    """By its first bytes; a pipe, whose bytes can be had only once, by its name."""
+    if not file.seekable():
+        return path.suffix == ".gz"
+    try:
+        magic = file.read(2)
+        file.seek(0)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+    return magic == GZIP_MAGIC

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from listwise.errors import InputError
-from listwise.formats.lines import not_empty, text_lines
+from listwise.formats.lines import not_empty, text_lines, within
 
 
 class Scored(NamedTuple):
@@ -56,11 +56,13 @@ def read_run(path: str | Path) -> Run:
 
 
 def read_qrels(path: str | Path) -> Qrels:
-    """Read judgements: TREC's four columns, or BEIR's ``query-id corpus-id score`` with its header.
+    """Read judgements: TREC's four columns, or BEIR's ``query-id corpus-id score`` with its header; of a BEIR
+    folder its ``qrels/test.tsv``.
 
     Raises:
         InputError: a line is malformed.
     """
+    path = within(path, "qrels/test.tsv")
     grades: dict[str, dict[str, int]] = {}
     for number, line in text_lines(path):
         fields = line.split()

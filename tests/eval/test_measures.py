@@ -59,3 +59,19 @@ def test_what_cannot_be_measured_is_said() -> None:
         evaluate(run_of(q1="a"), QRELS, ["nDGC@10"])
     with pytest.raises(InputError, match="no query in common"):
         evaluate(run_of(q9="a"), QRELS, ["nDCG@10"])
+
+
+def test_gdeval_takes_any_query_name_and_its_own_mean_is_no_query() -> None:
+    (err,) = evaluate(run_of(**{"q 1": "ab", "amean": "c"}), {"q 1": {"a": 1}, "amean": {"c": 1}}, ["ERR@10"])
+    assert set(err.by_query) == {"q 1", "amean"}
+    assert min(err.by_query.values()) > 0
+
+
+@pytest.mark.parametrize("name", ["nDCG@0", "AP(rel=0)", "no such", "nDCG(dcg='none')@10"])
+def test_a_measure_that_cannot_be_is_a_clear_error(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"nDCG@10|rel=2|must be at least 1"):
+        evaluate(run_of(q1="ab"), QRELS, [name])
+
+
+def test_intervals_over_many_queries_need_no_gigabytes() -> None:
+    assert bootstrap([0.0, 1.0] * 5_000).mean == 0.5

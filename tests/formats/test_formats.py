@@ -241,3 +241,38 @@ def test_the_shared_collections_can_be_read(data: Path) -> None:
     requests = requests_from(folder / "queries.tsv", folder / "corpus.jsonl.gz", folder / "bm25.trec.gz")
     assert len(requests) == 43
     assert {len(request.candidates) for request in requests} == {100}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"docid": "d1", "text": "t"},
+        {"text": "t", "meta": {"id": "other"}, "docid": "d1"},
+        {"text": 'it says \\"docid\\": \\"d2\\"', "docid": "d1"},
+        {"id": "d\u00e9", "text": "t"},
+    ],
+)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_passing_over_documents_finds_all_that_are_asked_for(tmp_path: Path, line: Any, ascii_only: bool) -> None:
+    path = tmp_path / "corpus.jsonl"
+    other = json.dumps({"docid": "x", "text": "u"})
+    path.write_text(f"{other}\n{json.dumps(line, ensure_ascii=ascii_only)}\n{other}\n", encoding="utf-8")
+    docid = line.get("docid", line.get("id"))
+    assert list(fetch_passages(path, [docid])) == [docid]
+
+
+def test_a_number_as_docid_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text('{"id": 6, "text": "u"}\n{"id": 7, "text": "t"}\n', encoding="utf-8")
+    assert fetch_passages(path, ["7"])["7"].text == "t"
+
+
+def test_judgements_in_a_beir_folder(tmp_path: Path) -> None:
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t2\n", encoding="utf-8")
+    assert read_qrels(tmp_path) == {"q1": {"d1": 2}}
+
+
+def test_a_name_no_file_can_have_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_queries("a\0b")
