@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from listwise.calls import Call, Completion, Message
-from listwise.errors import AnswerError, Auth, BadRequest, BudgetExceeded, CallError, Unreadable
+from listwise.errors import AnswerError, Auth, BadRequest, BudgetExceeded, CallError, LedgerFailed, Unreadable
 from listwise.layers import Answer, Layer
 from listwise.permutation import Parsed, complete, parse
 from listwise.policy import OnBadAnswer
@@ -52,7 +52,7 @@ class Asker:
         """
         try:
             answer = await self._layer.ask(call, tab)
-        except BudgetExceeded as error:
+        except (BudgetExceeded, LedgerFailed) as error:
             return Reply(error=str(error), stops=True)
         except CallError as error:
             return Reply(error=str(error), stops=isinstance(error, Auth | BadRequest), calls=1)
@@ -67,7 +67,7 @@ class Asker:
         turns = (Message("assistant", bad), Message("user", REASK.format(n=call.passages)))
         try:
             answer = await self._layer.ask(replace(call, messages=(*call.messages, *turns)), tab)
-        except BudgetExceeded:
+        except (BudgetExceeded, LedgerFailed):
             return first
         except CallError:
             return replace(first, calls=2)

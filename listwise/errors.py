@@ -8,6 +8,7 @@
     │  ├─ MissingExtra       says which pip command installs it
     │  └─ Unpriced           a model without a price under a dollar cap
     ├─ BudgetExceeded        limit, spent, asked
+    ├─ LedgerFailed          the books cannot be written, so nothing may be spent
     ├─ CallError             one attempt failed
     │  ├─ Transient          worth another attempt
     │  │  ├─ RateLimited
@@ -72,13 +73,33 @@ class Unpriced(ConfigError):
 
 
 class BudgetExceeded(ListwiseError):
-    """The next attempt could exceed a cap. Amounts are in the cap's own unit (USD, tokens, calls, seconds)."""
+    """The next attempt could exceed a cap. Amounts are in the cap's own unit (USD, tokens, calls, seconds).
 
-    def __init__(self, limit: str, *, cap: Decimal | float, spent: Decimal | float, asked: Decimal | float) -> None:
+    ``pending``: it would fit if attempts that are still on their way cost less than was reserved for them.
+    """
+
+    def __init__(
+        self,
+        limit: str,
+        *,
+        cap: Decimal | float,
+        spent: Decimal | float,
+        asked: Decimal | float,
+        pending: bool = False,
+    ) -> None:
         super().__init__(
-            f"{limit} budget of {cap} reached: {spent} spent or reserved, the next call may need {asked}"
+            f"{limit} budget of {_plain(cap)} reached: {_plain(spent)} spent or reserved, "
+            f"the next call may need {_plain(asked)}"
         )
-        self.limit, self.cap, self.spent, self.asked = limit, cap, spent, asked
+        self.limit, self.cap, self.spent, self.asked, self.pending = limit, cap, spent, asked, pending
+
+
+def _plain(amount: Decimal | float) -> str:
+    return f"{amount:f}" if isinstance(amount, Decimal) else str(amount)
+
+
+class LedgerFailed(ListwiseError):
+    """The ledger cannot be written, and a cap depends on it: no call may be made."""
 
 
 class CallError(ListwiseError):

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from listwise.errors import ConfigError
 from listwise.resources import did_you_mean, names, resource
+from listwise.spend.purse import Caps
 from listwise.spend.tab import Budget
 from listwise.strategies import StrategyName
 
@@ -36,7 +37,7 @@ Escalation = Annotated[Literal["never", "always", "auto"] | Share, BeforeValidat
 
 
 class Policy(BaseModel):
-    """Settings of a run. Budgets are per query; None is no limit."""
+    """Settings of a run. Limits are per query unless they say otherwise; None is no limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
@@ -71,6 +72,16 @@ class Policy(BaseModel):
     ``reask`` (once more, then repair), ``keep`` (the window keeps its order), ``raise``."""
     budget_usd: Decimal | None = Field(default=None, ge=0)
     """Dollars a query may cost."""
+    budget_total_usd: Decimal | None = Field(default=None, ge=0)
+    """Dollars the whole run may cost; a run that goes on under the same id goes on with what is left."""
+    budget_day_usd: Decimal | None = Field(default=None, ge=0)
+    """Dollars the account may spend in a day (UTC), over all runs and processes."""
+    budget_account_usd: Decimal | None = Field(default=None, ge=0)
+    """Dollars the account may ever spend, over all runs and processes."""
+    account: str = Field(default="default", pattern=r"^\S+$")
+    """Whose money it is: a name of your own."""
+    ledger: str | None = None
+    """The file in which spending is counted, or ``off``; by default one in the user's state folder."""
     max_tokens: int | None = Field(default=None, ge=0)
     """Input and output tokens a query may use."""
     max_calls: int | None = Field(default=None, ge=0)
@@ -102,12 +113,24 @@ class Policy(BaseModel):
             raise ValueError(f"escalate is {self.escalate}, but there is no llm to escalate to")
         if self.stride >= self.window:
             raise ValueError(f"stride is {self.stride}: it must be less than the window, {self.window}")
+        if self.ledger == "off" and self.caps.last:
+            raise ValueError("a budget for a day or an account needs a ledger, and ledger is off")
         return self
 
     @property
     def budget(self) -> Budget:
         """The limits of one query."""
         return Budget(self.budget_usd, self.max_tokens, self.max_calls, self.max_seconds)
+
+    @property
+    def caps(self) -> Caps:
+        """The limits of everything together."""
+        return Caps(self.budget_total_usd, self.budget_day_usd, self.budget_account_usd)
+
+    @property
+    def has_dollar_cap(self) -> bool:
+        """Whether a dollar limit of any kind is set, so that prices must be known."""
+        return self.budget_usd is not None or self.caps.any
 
     @classmethod
     def of(cls, base: Policy | str | Path | None = None, **settings: Any) -> Policy:

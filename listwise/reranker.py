@@ -23,8 +23,10 @@ from listwise.policy import Policy
 from listwise.portal import Portal
 from listwise.routing.router import Decision, Router
 from listwise.routing.signals import margin
-from listwise.spend.ledger import Ledger, MemoryLedger
+from listwise.spend.ledger import Ledger
 from listwise.spend.money import usd_of
+from listwise.spend.opening import open_ledger
+from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
 from listwise.tiers import LlmTier, load_local
 from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
@@ -62,7 +64,8 @@ class Reranker:
         policy: a `Policy`, the name of a shipped one, or a TOML file.
         model: an LLM of your own instead of the policy's ``llm``.
         scorer: a local model of your own instead of the policy's ``local``.
-        ledger: where spending is counted; by default in memory.
+        ledger: where spending is counted: a file, ``off``, or a ledger of your own, which is not closed.
+        run_id: the run that spending is counted for; the id of an earlier one goes on with what is left of its cap.
         trace: whether rankings carry a record of every window.
         settings: replace the policy's.
 
@@ -76,18 +79,25 @@ class Reranker:
         *,
         model: Model | None = None,
         scorer: Scorer | None = None,
-        ledger: Ledger | None = None,
+        ledger: Ledger | str | Path | None = None,
+        run_id: str | None = None,
         trace: bool = False,
         **settings: Any,
     ) -> None:
         if model is not None:
             settings = {**settings, "llm": model.identity.name}
+        if isinstance(ledger, str | Path):
+            settings, ledger = {**settings, "ledger": str(ledger)}, None
         self.policy = Policy.of(policy, **settings)
         self.trace = trace
-        self._ledger = ledger or MemoryLedger()
         self._scorer = scorer or load_local(self.policy.local)
         self._own_model = model
-        self._llm = LlmTier.of(self.policy, model) if self.policy.llm else None
+        self._own_ledger = ledger is None
+        self.purse = Purse(
+            ledger or self._open_ledger(), run_id or new_run_id(), self.policy.account, self.policy.caps
+        )
+        capped = bool(self.purse.ledger.caps(self.policy.account))
+        self._llm = LlmTier.of(self.policy, model, capped=capped) if self.policy.llm else None
         self._tiers: WeakKeyDictionary[asyncio.AbstractEventLoop, LlmTier] = WeakKeyDictionary()
         self._llm_taken = False
         self._closed = False
@@ -152,11 +162,12 @@ class Reranker:
         """Close connections and the cache; may be called again. The reranker cannot be used afterwards."""
         self._closed = True
         self._scoring.shutdown(wait=False, cancel_futures=True)
-        if self._llm is None:
-            return
-        await self._tiers.pop(asyncio.get_running_loop(), self._llm).aclose()
-        if self._llm.store is not None:
-            self._llm.store.close()
+        if self._llm is not None:
+            await self._tiers.pop(asyncio.get_running_loop(), self._llm).aclose()
+            if self._llm.store is not None:
+                self._llm.store.close()
+        if self._own_ledger:
+            self.purse.ledger.close()
 
     def close(self) -> None:
         """See `aclose`. What other threads are waiting for is cancelled."""
@@ -247,9 +258,15 @@ class Reranker:
         """One query, from its candidates to its ranking."""
         scored = work if isinstance(work, Scored) else await self._score(work)
         request = scored.request
-        tab = Tab(request.query.qid, self.policy.budget, self._ledger, elapsed_s=scored.seconds)
+        tab = Tab(
+            request.query.qid,
+            self.policy.budget,
+            self.purse,
+            elapsed_s=scored.seconds,
+            patience_s=self.policy.timeout_s,
+        )
         if not request.candidates:
-            return _ranking(request, (), Receipt(request.query.qid, "empty", "no candidates", 0))
+            return self._noted(_ranking(request, (), Receipt(request.query.qid, "empty", "no candidates", 0)))
         if len(request.candidates) == 1:
             decision = Decision(self._stay, "a single candidate is ranked as it is", None)
         decision = decision or self._router.decide(scored.margin)
@@ -264,20 +281,35 @@ class Reranker:
         )
         if decision.route != "llm" or self._llm is None:
             receipt = replace(receipt, seconds=tab.seconds)
-            return _ranking(request, scored.order, receipt, scored.scores)
+            return self._noted(_ranking(request, scored.order, receipt, scored.scores))
         try:
-            return await self._escalate(scored, tab, receipt)
+            return self._noted(await self._escalate(scored, tab, receipt))
         finally:
             tab.close()
 
     async def _escalate(self, scored: Scored, tab: Tab, receipt: Receipt) -> Ranking:
         llm = self._llm_here()
         depth = self.policy.llm_depth or self.policy.depth
-        outcome = await llm.engine.rank(scored.request, scored.order[:depth], tab, trace=self.trace)
+        try:
+            outcome = await llm.engine.rank(scored.request, scored.order[:depth], tab, trace=self.trace)
+        except BaseException as error:  # what was spent on a query that got no ranking stands in the books, too
+            why = f"no ranking: {type(error).__name__}"
+            nothing = Outcome(scored.order, stopped=why)
+            self.purse.note(_billed(receipt, llm, nothing, tab))
+            raise
         order = (*outcome.order, *scored.order[depth:])
         ranking = _ranking(scored.request, order, _billed(receipt, llm, outcome, tab), scored.scores)
         windows = tuple(trace_of(scored.request, reading, llm.name) for reading in outcome.readings)
         return replace(ranking, windows=windows)
+
+    def _noted(self, ranking: Ranking) -> Ranking:
+        """Put a finished ranking into the books."""
+        self.purse.note(ranking.receipt)
+        return ranking
+
+    def _open_ledger(self) -> Ledger:
+        """A file where money can be spent; without an LLM nothing needs one."""
+        return open_ledger(self.policy.ledger if self.policy.llm else "off", self.policy.caps)
 
     def _llm_here(self) -> LlmTier:
         """The LLM tier of the running event loop: connections cannot move from one loop to another."""

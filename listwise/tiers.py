@@ -52,8 +52,8 @@ class LlmTier:
         return self.model.identity.name
 
     @classmethod
-    def of(cls, policy: Policy, own: Model | None = None) -> LlmTier:
-        """Build the tier; no call is made.
+    def of(cls, policy: Policy, own: Model | None = None, *, capped: bool = False) -> LlmTier:
+        """Build the tier; no call is made. ``capped``: a dollar cap holds that is not the policy's own.
 
         Raises:
             ConfigError: the model, the template or a price is missing or does not fit.
@@ -66,7 +66,7 @@ class LlmTier:
         identity = model.identity
         book = PriceBook.read(policy.prices) if policy.prices else PriceBook()
         price = book.find(identity.name, identity.base_url)
-        if policy.budget_usd is not None:
+        if policy.has_dollar_cap or capped:
             price = require_price(book, identity.name, identity.base_url)
         store = None if policy.cache == "off" else AnswerCache(Path(policy.cache or default_directory()))
         counter = counter_for(identity.name)
@@ -98,7 +98,9 @@ class LlmTier:
             lambda n: Sampling(answer_tokens(n), policy.temperature, policy.reasoning_effort, policy.seed),
             counts.count if counts else None,
         )
-        return cls(engine, model, store, policy.strategy, price is not None, lambda: cls.of(policy, own))
+        return cls(
+            engine, model, store, policy.strategy, price is not None, lambda: cls.of(policy, own, capped=capped)
+        )
 
     def again(self) -> LlmTier:
         """The same tier with fresh connections."""

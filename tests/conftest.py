@@ -25,7 +25,8 @@ def data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or fills the user's cache, or sees the user's keys."""
+    """No test reads or fills the user's cache and ledger, or sees the user's keys."""
     monkeypatch.setenv("LISTWISE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LISTWISE_LEDGER", str(tmp_path / "ledger.db"))
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "VLLM_BASE_URL"):
         monkeypatch.delenv(name, raising=False)

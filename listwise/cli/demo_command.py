@@ -81,6 +81,7 @@ def _escalated(screen: Any, requests: list[Request]) -> None:
                 prices=prices,
                 budget_usd=Decimal("0.01"),
                 cache=str(Path(folder) / "cache"),
+                ledger=str(Path(folder) / "ledger.db"),
                 trace=True,
             ) as reranker:
                 for request, ranking in zip(requests, reranker.rerank_many(requests), strict=True):

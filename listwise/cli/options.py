@@ -32,6 +32,17 @@ POLICY_OPTIONS: dict[str, Decorator] = {
         help="For incomplete or unreadable answers. [repair]",
     ),
     "budget_usd": click.option("--budget", "budget_usd", metavar="USD", help="Dollars a query may cost."),
+    "budget_total_usd": click.option(
+        "--budget-total", "budget_total_usd", metavar="USD", help="Dollars the run may cost."
+    ),
+    "budget_day_usd": click.option(
+        "--budget-day", "budget_day_usd", metavar="USD", help="Dollars the account may spend in a day (UTC)."
+    ),
+    "budget_account_usd": click.option(
+        "--budget-account", "budget_account_usd", metavar="USD", help="Dollars the account may ever spend."
+    ),
+    "account": click.option("--account", metavar="NAME", help="Whose money it is. [default]"),
+    "ledger": click.option("--ledger", metavar="FILE|off", help="Where spending is counted. [user's state folder]"),
     "max_tokens": click.option("--max-tokens", type=int, metavar="N", help="Tokens a query may use."),
     "max_calls": click.option("--max-calls", type=int, metavar="N", help="Requests a query may send."),
     "max_seconds": click.option("--max-seconds", type=float, metavar="S", help="Seconds a query may take."),

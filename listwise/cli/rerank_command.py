@@ -46,6 +46,9 @@ Interrupted work keeps what is done; run again, answers that were already given 
 @click.option("--format", "form", type=click.Choice(["trec", "jsonl", "text"]), help="[trec; text for --query]")
 @click.option("--receipts", metavar="FILE.jsonl", help="One line a query: route, calls, tokens, dollars, ...")
 @click.option("--trace", metavar="FILE.jsonl", help="One line a window: what was read, the raw answer, the cost.")
+@click.option(
+    "--run-id", metavar="NAME", help="Go on with a run: what it spent counts against --budget-total. [a new one]"
+)
 @policy_options
 def command(**options: Any) -> int:
     """See ``EXAMPLES``."""
@@ -54,21 +57,28 @@ def command(**options: Any) -> int:
     policy = Policy.of(options.pop("policy"), **settings_given(options))
     requests = _requests(**{name: options[name] for name in INPUTS})
     form = options["form"] or ("trec" if options["query"] is None else "text")
-    return rerank_all(requests, policy, options["out"], form, options["receipts"], options["trace"])
+    files = (options["out"], form, options["receipts"], options["trace"])
+    return rerank_all(requests, policy, *files, run_id=options["run_id"])
 
 
 INPUTS = ("queries", "corpus", "run_file", "requests_file", "query", "passages", "qids", "missing")
 
 
 def rerank_all(
-    requests: list[Request], policy: Any, out: str, form: Any, receipts: str | None, trace: str | None
+    requests: list[Request],
+    policy: Any,
+    out: str,
+    form: Any,
+    receipts: str | None,
+    trace: str | None,
+    run_id: str | None = None,
 ) -> int:
     """Re-rank requests and write what comes of it; returns the exit code."""
     from listwise.cli.outputs import Outputs
     from listwise.cli.screen import Totals, following, show_totals
     from listwise.reranker import Reranker
 
-    reranker = Reranker(policy, trace=trace is not None)
+    reranker = Reranker(policy, run_id=run_id, trace=trace is not None)
     totals = Totals()
 
     stopped_by: list[int] = []

@@ -28,6 +28,6 @@ def stack(
     timeout_s: float,
     attempts: int,
 ) -> Layer:
-    """Cache > retry > budget > rate limit > provider."""
-    attempt = Budgeted(Limited(Provider(model, timeout_s), concurrency), counter, price)
-    return Cached(Barred(Retried(attempt, attempts)), store, model.identity)
+    """Cache > retry > rate limit > budget > provider."""
+    attempt = Limited(Budgeted(Provider(model, timeout_s), model.identity.name, counter, price), concurrency)
+    return Cached(Barred(Retried(attempt, attempts)), store, model.identity, in_books=True)

@@ -1,8 +1,9 @@
 """What stands between the engine and a model: small layers, each knowing only the one below.
 
-    cache > retry > budget > rate limit > provider
+    cache > retry > rate limit > budget > provider
 
-A hit takes no slot and no money, every attempt reserves for itself, a sleeping retry holds no slot.
+A hit takes no slot and no money, every attempt reserves for itself, a sleeping retry holds no slot, and a call that
+waits for its turn holds no money.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from dataclasses import replace
 from listwise.cache import AnswerStore, cache_key
 from listwise.calls import Call, Identity
 from listwise.layers.base import Answer, Layer
+from listwise.spend.ledger import Entry
 from listwise.spend.tab import Tab
 
 
@@ -17,10 +18,14 @@ class Cached:
     Followers of a call that fails ask for themselves: its failure may be its own query's (a budget, a deadline).
     """
 
-    def __init__(self, inner: Layer, store: AnswerStore | None, identity: Identity) -> None:
+    def __init__(
+        self, inner: Layer, store: AnswerStore | None, identity: Identity, *, in_books: bool = False
+    ) -> None:
+        """``in_books``: whether hits are noted in the ledger, beside the attempts they saved."""
         self._inner = inner
         self._store = store
         self._identity = identity
+        self._in_books = in_books
         self._in_flight: dict[str, asyncio.Future[Answer | None]] = {}
 
     async def ask(self, call: Call, tab: Tab) -> Answer:
@@ -28,6 +33,7 @@ class Cached:
         key = cache_key(self._identity, call)
         while (leader := self._in_flight.get(key)) is not None:
             if (answer := await asyncio.shield(leader)) is not None:
+                self._note(call, tab, answer)
                 return replace(answer, nano_usd=0, cached=True)
         landed = self._in_flight[key] = asyncio.get_running_loop().create_future()
         answer = None
@@ -42,7 +48,13 @@ class Cached:
         if self._store is None:
             return await self._inner.ask(call, tab)
         if (stored := await self._store.get(key)) is not None:
-            return Answer(stored, cached=True)
+            found = Answer(stored, cached=True)
+            self._note(call, tab, found)
+            return found
         answer = await self._inner.ask(call, tab)
         await asyncio.shield(self._store.put(key, answer.completion, self._identity.name))
         return answer
+
+    def _note(self, call: Call, tab: Tab, answer: Answer) -> None:
+        if self._in_books:
+            tab.cached(Entry(model=self._identity.name, passages=call.passages), answer.completion.usage)

@@ -27,7 +27,8 @@ class Shell:
     folder: Path
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "LISTWISE_CACHE": str(self.folder / "cache"), "COLUMNS": "140"}
+        own = {"LISTWISE_CACHE": str(self.folder / "cache"), "LISTWISE_LEDGER": str(self.folder / "ledger.db")}
+        return {**os.environ, **own, "COLUMNS": "140"}
 
     def start(self, *arguments: str | Path, stdin: int | None = None) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "listwise", *map(str, arguments)]

@@ -13,7 +13,6 @@ from listwise.errors import Auth, BudgetExceeded, CallError, RateLimited, Server
 from listwise.layers import Layer, stack
 from listwise.layers.provider import Provider
 from listwise.layers.retried import Retried
-from listwise.spend.ledger import MemoryLedger
 from listwise.spend.prices import Rates
 from listwise.spend.tab import Budget, Tab
 from listwise.spend.tokens import TokenCounter
@@ -25,7 +24,7 @@ DOWN = ServerError("down", model="memory/model", status=500, retry_after_s=0.0)
 
 
 def tab(**limits: object) -> Tab:
-    return Tab("q1", Budget(**limits), MemoryLedger())  # type: ignore[arg-type]
+    return Tab("q1", Budget(**limits))  # type: ignore[arg-type]
 
 
 def layered(

@@ -1,0 +1,177 @@
+"""The ledger's tables, and how its file is opened.
+
+Amounts are nano-dollars, times are Unix seconds, days are UTC.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from listwise.errors import ConfigError
+
+APPLICATION_ID = 0x6C_77_69_73  # "lwis"
+VERSION = 1
+BUSY_TIMEOUT_S = 60.0
+"""How long a transaction waits for those of other processes."""
+
+_TABLES = """
+CREATE TABLE scope (
+    key TEXT PRIMARY KEY,
+    settled INTEGER NOT NULL,
+    reserved INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE cap (
+    account TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    nano_usd INTEGER NOT NULL,
+    PRIMARY KEY (account, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE attempt (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    run TEXT NOT NULL,
+    account TEXT NOT NULL,
+    qid TEXT NOT NULL,
+    model TEXT NOT NULL,
+    passages INTEGER NOT NULL,
+    estimated_input INTEGER NOT NULL,
+    counted TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    expires REAL NOT NULL,
+    scopes TEXT NOT NULL,
+    reserved INTEGER NOT NULL,
+    spent INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT NOT NULL,
+    seconds REAL NOT NULL DEFAULT 0,
+    input_tokens INTEGER NOT NULL DEFAULT 0,
+    cached_input_tokens INTEGER NOT NULL DEFAULT 0,
+    cache_write_tokens INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    reasoning_tokens INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX attempt_open ON attempt (expires) WHERE outcome = 'open';
+CREATE INDEX attempt_at ON attempt (at);
+CREATE INDEX attempt_run ON attempt (run);
+CREATE INDEX attempt_model ON attempt (model, id) WHERE outcome = 'answered';
+
+CREATE TABLE ranking (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    run TEXT NOT NULL,
+    account TEXT NOT NULL,
+    qid TEXT NOT NULL,
+    route TEXT NOT NULL,
+    model TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    spent INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    retries INTEGER NOT NULL,
+    cache_hits INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    degraded INTEGER NOT NULL,
+    seconds REAL NOT NULL
+);
+CREATE INDEX ranking_at ON ranking (at);
+CREATE INDEX ranking_run ON ranking (run);
+
+CREATE TABLE plan (
+    key TEXT PRIMARY KEY,
+    at REAL NOT NULL,
+    figures TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE run (
+    name TEXT PRIMARY KEY,
+    at REAL NOT NULL,
+    account TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    plan TEXT
+) WITHOUT ROWID;
+"""
+
+
+def default_path() -> Path:
+    """``$LISTWISE_LEDGER``, else ``listwise/ledger.db`` in the user's state folder."""
+    if own := os.environ.get("LISTWISE_LEDGER"):
+        return Path(own)
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "listwise" / "ledger.db"
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a ledger for writing, and begin it if there is none. Only its user can read it.
+
+    Raises:
+        ConfigError: it cannot be opened or written, or it is something else.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(
+            f"the ledger {path} cannot be opened: {_why(error)}; choose another with --ledger"
+        ) from error
+    try:
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise ConfigError(
+            f"the ledger {path} cannot be used: {error}; it is not replaced, because caps depend on it: mend it, "
+            "or move it away to begin a new one"
+        ) from error
+    except ConfigError:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _is_new(connection, path):
+            for statement in _TABLES.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    _use_wal(connection)
+
+
+def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application == APPLICATION_ID and version > VERSION:
+        raise ConfigError(f"the ledger {path} was written by a newer listwise; update this one")
+    if application != APPLICATION_ID and tables:
+        raise ConfigError(f"{path} is another program's database, no ledger; choose another file with --ledger")
+    return bool(application != APPLICATION_ID)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switching is refused at once, without waiting, while another process looks at the file."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _why(error: OSError | sqlite3.Error) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
