@@ -15,6 +15,7 @@ COMMANDS = {
     "eval": "Measure runs against judgements.",
     "demo": "See it work: a local model, a real LLM, a receipt.",
     "prompts": "List, show and check prompt templates.",
+    "spend": "What was spent, on what, by whom; caps and leftovers.",
     "cache": "Look into the answer cache, or empty it.",
     "doctor": "Say which models can be used, and why not.",
 }
