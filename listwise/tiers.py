@@ -10,13 +10,14 @@ from listwise.asking import Asker
 from listwise.cache import AnswerCache, default_directory
 from listwise.calls import Sampling
 from listwise.engine import Engine
-from listwise.layers import TokenCounts, stack
+from listwise.layers import Layer, TokenCounts, stack
 from listwise.models.base import CountingModel, Model, Scorer
 from listwise.policy import Policy
 from listwise.prompting import Prompter, load_template
-from listwise.spend.prices import PriceBook, require_price
-from listwise.spend.tokens import counter_for
+from listwise.spend.prices import Price, PriceBook, require_price
+from listwise.spend.tokens import TokenCounter, counter_for
 from listwise.strategies import make
+from listwise.strategies.base import Strategy
 
 TOKENS_A_PASSAGE = 8
 """Output tokens that one identifier of an answer takes at most, with its separator."""
@@ -40,16 +41,24 @@ class LlmTier:
     """An LLM ready to rank, with its price and its place in the cache."""
 
     engine: Engine
+    engine_of: Callable[[Layer, Strategy], Engine]
+    """An engine with the same prompts and settings that asks another layer, or plays another strategy."""
     model: Model
+    counter: TokenCounter
+    price: Price | None
     store: AnswerCache | None
     strategy: str
-    priced: bool
     rebuild: Callable[[], LlmTier]
 
     @property
     def name(self) -> str:
         """``provider/name``, as in receipts."""
         return self.model.identity.name
+
+    @property
+    def priced(self) -> bool:
+        """Whether dollars mean anything."""
+        return self.price is not None
 
     @classmethod
     def of(cls, policy: Policy, own: Model | None = None, *, capped: bool = False) -> LlmTier:
@@ -85,21 +94,32 @@ class LlmTier:
             if isinstance(model, CountingModel)
             else None
         )
-        engine = Engine(
-            Asker(layer, policy.on_bad_answer),
-            Prompter(
-                template,
-                counter=counter,
-                context_tokens=model.context_tokens,
-                answer_tokens=answer_tokens,
-                checked=counts is not None,
-            ),
-            strategy,
-            lambda n: Sampling(answer_tokens(n), policy.temperature, policy.reasoning_effort, policy.seed),
-            counts.count if counts else None,
+        prompter = Prompter(
+            template,
+            counter=counter,
+            context_tokens=model.context_tokens,
+            answer_tokens=answer_tokens,
+            checked=counts is not None,
         )
+
+        def engine_of(layer: Layer, strategy: Strategy) -> Engine:
+            return Engine(
+                Asker(layer, policy.on_bad_answer),
+                prompter,
+                strategy,
+                lambda n: Sampling(answer_tokens(n), policy.temperature, policy.reasoning_effort, policy.seed),
+                counts.count if counts else None,
+            )
+
         return cls(
-            engine, model, store, policy.strategy, price is not None, lambda: cls.of(policy, own, capped=capped)
+            engine=engine_of(layer, strategy),
+            engine_of=engine_of,
+            model=model,
+            counter=counter,
+            price=price,
+            store=store,
+            strategy=policy.strategy,
+            rebuild=lambda: cls.of(policy, own, capped=capped),
         )
 
     def again(self) -> LlmTier:
