@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -19,6 +20,7 @@ from listwise.engine import Outcome, trace_of
 from listwise.errors import ConfigError
 from listwise.log import get_logger
 from listwise.models.base import Model, Scorer
+from listwise.planning import Habits, Plan, plan_strategy
 from listwise.policy import Policy
 from listwise.portal import Portal
 from listwise.routing.router import Decision, Router
@@ -28,6 +30,7 @@ from listwise.spend.money import usd_of
 from listwise.spend.opening import open_ledger
 from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
+from listwise.strategies import StrategyName
 from listwise.tiers import LlmTier, load_local
 from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
 
@@ -157,6 +160,57 @@ class Reranker:
                 while following in early:
                     yield early.pop(following)
                     following += 1
+
+    def plan(self, requests: Sequence[Request], **options: Any) -> Plan:
+        """What re-ranking would take. See `aplan`."""
+        return self._door().run(self.aplan(requests, **options))
+
+    async def aplan(
+        self, requests: Sequence[Request], *, strategies: Sequence[StrategyName] = (), sample: int | None = None
+    ) -> Plan:
+        """What re-ranking these queries would take in calls, tokens, dollars and time; nothing is spent.
+
+        The local model runs only where the routes, or what the LLM is shown, depend on it.
+
+        Args:
+            requests: the queries.
+            strategies: to be planned beside the policy's.
+            sample: look at so many queries, evenly spread, and scale.
+        """
+        looked_at = requests if sample is None else _spread(requests, sample)
+        scale = len(requests) / max(1, len(looked_at))
+        work, routes = await self._work(looked_at)
+        counts = {route: round(count * scale) for route, count in sorted(routes.items())}
+        if self._llm is None:
+            return Plan(len(requests), counts)
+        habits = Habits.of(self.purse.ledger.samples(self._llm.name))
+        names = dict.fromkeys((self.policy.strategy, *strategies))
+        plans = [await plan_strategy(name, self._llm, self.policy, work, habits) for name in names]
+        return Plan(
+            queries=len(requests),
+            routes=counts,
+            strategies=tuple(each.times(scale, self.policy) for each in plans),
+            llm=self._llm.name,
+            price_source=self._llm.price.source if self._llm.price else None,
+            counted=self._llm.counter.rung,
+            learned_from=habits.samples,
+            sampled=None if len(looked_at) == len(requests) else len(looked_at),
+        )
+
+    async def _work(
+        self, requests: Sequence[Request]
+    ) -> tuple[list[tuple[Request, Sequence[int]]], Counter[Route]]:
+        """What the LLM would get, and how many queries take which route."""
+        reads_all = self.policy.escalate == "always" and self.policy.llm_depth is None
+        scored = [_as_given(each) if reads_all else await self._score(each) for each in requests]
+        rankable = [each for each in scored if len(each.request.candidates) > 1]
+        decisions = self._router.decide_all([each.margin for each in rankable])
+        routes = Counter[Route](decision.route for decision in decisions)
+        for each in scored:
+            if len(each.request.candidates) < 2:
+                routes[self._stay if each.request.candidates else "empty"] += 1
+        escalated = zip(rankable, decisions, strict=True)
+        return [(each.request, each.order) for each, choice in escalated if choice.route == "llm"], routes
 
     async def aclose(self) -> None:
         """Close connections and the cache; may be called again. The reranker cannot be used afterwards."""
@@ -344,6 +398,17 @@ class Reranker:
         given = [candidate.score for candidate in candidates if candidate.score is not None]
         signal = margin(given) if len(given) == len(candidates) else None
         return Scored(request, tuple(range(len(candidates))), None, signal, seconds, degraded)
+
+
+def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:
+    """So many of them, evenly spread."""
+    if count >= len(requests):
+        return requests
+    return [requests[at * len(requests) // count] for at in range(count)]
+
+
+def _as_given(request: Request) -> Scored:
+    return Scored(request, tuple(range(len(request.candidates))), None, None, 0.0)
 
 
 def _request(query: str | Query, passages: Sequence[Passage]) -> Request:

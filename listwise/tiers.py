@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from listwise.asking import Asker
 from listwise.cache import AnswerCache, default_directory
@@ -36,13 +37,20 @@ def load_local(name: str) -> Scorer | None:
     return load_scorer(name)
 
 
+class EngineOf(Protocol):
+    """Makes an engine with a tier's prompts and settings that asks another layer, or plays another strategy."""
+
+    def __call__(self, layer: Layer, strategy: Strategy, *, counted: bool = True) -> Engine:
+        """``counted``: whether the server may be asked to count prompts that fit only by an estimate."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LlmTier:
     """An LLM ready to rank, with its price and its place in the cache."""
 
     engine: Engine
-    engine_of: Callable[[Layer, Strategy], Engine]
-    """An engine with the same prompts and settings that asks another layer, or plays another strategy."""
+    engine_of: EngineOf
     model: Model
     counter: TokenCounter
     price: Price | None
@@ -87,6 +95,8 @@ class LlmTier:
             concurrency=policy.concurrency,
             timeout_s=policy.timeout_s,
             attempts=policy.attempts,
+            rpm=policy.rpm,
+            tpm=policy.tpm,
         )
         answer_tokens = _answer_tokens(policy, model)
         counts = (
@@ -102,13 +112,13 @@ class LlmTier:
             checked=counts is not None,
         )
 
-        def engine_of(layer: Layer, strategy: Strategy) -> Engine:
+        def engine_of(layer: Layer, strategy: Strategy, *, counted: bool = True) -> Engine:
             return Engine(
                 Asker(layer, policy.on_bad_answer),
                 prompter,
                 strategy,
                 lambda n: Sampling(answer_tokens(n), policy.temperature, policy.reasoning_effort, policy.seed),
-                counts.count if counts else None,
+                counts.count if counts and counted else None,
             )
 
         return cls(

@@ -12,6 +12,7 @@ from listwise.errors import ConfigError, InputError, ListwiseError
 
 COMMANDS = {
     "rerank": "Re-rank a run, a file of requests, or one query.",
+    "plan": "What a re-ranking would cost and take, before anything is spent.",
     "eval": "Measure runs against judgements.",
     "demo": "See it work: a local model, a real LLM, a receipt.",
     "prompts": "List, show and check prompt templates.",

@@ -54,6 +54,10 @@ POLICY_OPTIONS: dict[str, Decorator] = {
         "--seed", type=int, metavar="N", help="Sent to models that take one; part of the cache key."
     ),
     "concurrency": click.option("--concurrency", type=int, metavar="N", help="Requests at a time. [16]"),
+    "rpm": click.option(
+        "--rpm", type=int, metavar="N", help="Requests a minute, at most. [what the provider says]"
+    ),
+    "tpm": click.option("--tpm", type=int, metavar="N", help="Tokens a minute, at most. [what the provider says]"),
     "timeout_s": click.option("--timeout", "timeout_s", type=float, metavar="S", help="For one request. [120]"),
     "attempts": click.option(
         "--attempts", type=int, metavar="N", help="Tries of a call that fails in passing. [5]"

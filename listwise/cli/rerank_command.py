@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from contextlib import aclosing, suppress
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from listwise.cli.inputs import input_options, requests_given
 from listwise.cli.options import policy_options, settings_given
-from listwise.errors import ConfigError, InputError
 from listwise.types import Request
+
+if TYPE_CHECKING:
+    from listwise.reranker import Reranker
 
 EXAMPLES = """Re-rank a run, a file of requests, or one query.
 
@@ -30,18 +32,7 @@ Interrupted work keeps what is done; run again, answers that were already given 
 
 
 @click.command("rerank", help=EXAMPLES, short_help="Re-rank a run, a file of requests, or one query.")
-@click.option("--queries", metavar="FILE", help="TSV (qid, text) or JSONL.")
-@click.option("--corpus", metavar="PATH", help="JSONL, TSV (both also .gz) or a BEIR folder.")
-@click.option("--run", "run_file", metavar="FILE", help="The first stage's TREC run.")
-@click.option(
-    "--requests", "requests_file", metavar="FILE", help="rank_llm's JSONL: queries with their candidates."
-)
-@click.option("--query", metavar="TEXT", help="One query, with --passages.")
-@click.option("--passages", metavar="FILE|-", help="Its passages: a line each, or JSONL.")
-@click.option("--qid", "qids", multiple=True, metavar="QID", help="Only this query; may be repeated.")
-@click.option(
-    "--missing", type=click.Choice(["error", "drop"]), default="error", help="For docids not in the corpus."
-)
+@input_options
 @click.option("--out", default="-", metavar="FILE", help="Where the rankings go. [standard output]")
 @click.option("--format", "form", type=click.Choice(["trec", "jsonl", "text"]), help="[trec; text for --query]")
 @click.option("--receipts", metavar="FILE.jsonl", help="One line a query: route, calls, tokens, dollars, ...")
@@ -55,13 +46,22 @@ def command(**options: Any) -> int:
     from listwise.policy import Policy
 
     policy = Policy.of(options.pop("policy"), **settings_given(options))
-    requests = _requests(**{name: options[name] for name in INPUTS})
     form = options["form"] or ("trec" if options["query"] is None else "text")
+    requests = requests_given(options)
     files = (options["out"], form, options["receipts"], options["trace"])
     return rerank_all(requests, policy, *files, run_id=options["run_id"])
 
 
-INPUTS = ("queries", "corpus", "run_file", "requests_file", "query", "passages", "qids", "missing")
+def note_run(reranker: Reranker, requests: list[Request]) -> None:
+    """Put into the books what the run is, so that its bill can be held against a plan for the same work."""
+    from listwise.planning import work_key
+    from listwise.spend.history import History
+    from listwise.spend.sqlite import SqliteLedger
+
+    purse, policy = reranker.purse, reranker.policy
+    if isinstance(purse.ledger, SqliteLedger):
+        settings = policy.model_dump(mode="json", exclude_unset=True, exclude={"base_url"})
+        History(purse.ledger.path).keep_run(purse.run, purse.account, settings, work_key(policy, requests))
 
 
 def rerank_all(
@@ -80,7 +80,7 @@ def rerank_all(
 
     reranker = Reranker(policy, run_id=run_id, trace=trace is not None)
     totals = Totals()
-
+    note_run(reranker, requests)
     stopped_by: list[int] = []
 
     def stop(number: int, task: asyncio.Task[Any]) -> None:
@@ -113,48 +113,3 @@ def rerank_all(
         click.echo("listwise: the LLM answered none of the calls put to it", err=True)
         return 1
     return 0
-
-
-def _requests(
-    *,
-    queries: str | None,
-    corpus: str | None,
-    run_file: str | None,
-    requests_file: str | None,
-    query: str | None,
-    passages: str | None,
-    qids: tuple[str, ...],
-    missing: Literal["error", "drop"],
-) -> list[Request]:
-    """Read the input, in whichever of its three forms it was given."""
-    from listwise import formats
-
-    run_given = (queries, corpus, run_file)
-    forms = [any(run_given), requests_file is not None, query is not None or passages is not None]
-    if sum(forms) != 1:
-        raise ConfigError("give --queries, --corpus and --run; or --requests; or --query and --passages")
-    if query is not None or passages is not None:
-        if query is None or passages is None:
-            raise ConfigError("--query and --passages go together")
-        if qids:
-            raise ConfigError("--qid chooses among many queries; with --query there is only one")
-        return [formats.read_single(query, sys.stdin.buffer if passages == "-" else passages)]
-    if requests_file is not None:
-        found = list(formats.read_requests(requests_file))
-        return _chosen(found, qids, requests_file)
-    if not all(run_given):
-        raise ConfigError("--queries, --corpus and --run go together")
-    assert queries is not None
-    assert corpus is not None
-    assert run_file is not None
-    return formats.requests_from(queries, corpus, run_file, qids=qids or None, missing=missing)
-
-
-def _chosen(requests: list[Request], qids: tuple[str, ...], path: str) -> list[Request]:
-    if not qids:
-        return requests
-    by_qid = {request.query.qid: request for request in requests}
-    for qid in qids:
-        if qid not in by_qid:
-            raise InputError("no such query", path=path, qid=qid)
-    return [by_qid[qid] for qid in dict.fromkeys(qids)]

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, get_args
 
 from listwise.errors import InputError
 from listwise.spend.books import Books
-from listwise.spend.ledger import ScopeKind
+from listwise.spend.ledger import Sample, ScopeKind
 from listwise.spend.money import nano_usd_down, nano_usd_up, usd_of
 from listwise.spend.owner import Owner
 from listwise.spend.schema import connect
@@ -109,15 +109,6 @@ class Leftover(NamedTuple):
     model: str
     usd: Decimal
     why: str
-
-
-class Sample(NamedTuple):
-    """An answered attempt, as estimates learn from it."""
-
-    passages: int
-    estimated_input: int
-    usage: Usage
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

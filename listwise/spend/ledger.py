@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from listwise.errors import BudgetExceeded
 from listwise.spend.money import usd_of
@@ -68,6 +68,15 @@ class Entry:
     """The rung of counting behind the amount."""
 
 
+class Sample(NamedTuple):
+    """An answered attempt, as estimates learn from it."""
+
+    passages: int
+    estimated_input: int
+    usage: Usage
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """Nano-dollars set aside in all of ``scopes``."""
@@ -87,6 +96,10 @@ class Ledger(Protocol):
 
     def caps(self, account: str) -> Mapping[str, int]:
         """Caps in nano-dollars, by kind of scope, that are kept for an account whoever asks."""
+        ...
+
+    def samples(self, model: str) -> Sequence[Sample]:
+        """The latest answered attempts of a model, for estimates to learn from."""
         ...
 
     async def reserve(
@@ -156,6 +169,10 @@ class MemoryLedger:
     def caps(self, account: str) -> Mapping[str, int]:
         """None are kept."""
         return {}
+
+    def samples(self, model: str) -> tuple[Sample, ...]:
+        """None are kept."""
+        return ()
 
     async def reserve(
         self, scopes: Sequence[Scope], nano_usd: int, entry: Entry = Entry(), *, patience_s: float = PATIENCE_S

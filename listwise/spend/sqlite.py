@@ -16,15 +16,15 @@ import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from listwise.errors import BudgetExceeded, LedgerFailed
 from listwise.log import get_logger
 from listwise.spend.books import Books
-from listwise.spend.ledger import PATIENCE_S, Entry, Outcome, Reservation, Scope
-from listwise.spend.money import nano_usd_up
+from listwise.spend.history import History
+from listwise.spend.ledger import PATIENCE_S, Entry, Outcome, Reservation, Sample, Scope
+from listwise.spend.money import nano_usd_down, nano_usd_up
 from listwise.spend.owner import Owner
 from listwise.spend.schema import connect
 from listwise.types import Receipt, Usage
@@ -75,10 +75,11 @@ class SqliteLedger:
 
     def caps(self, account: str) -> dict[str, int]:
         """See `Ledger.caps`."""
-        with closing(connect(self.path)) as connection:
-            return dict(
-                connection.execute("SELECT kind, nano_usd FROM cap WHERE account = ?", (account,)).fetchall()
-            )
+        return {kind: nano_usd_down(usd) for kind, usd in History(self.path).caps().get(account, {}).items()}
+
+    def samples(self, model: str) -> list[Sample]:
+        """See `Ledger.samples`."""
+        return History(self.path).samples(model)
 
     async def reserve(
         self, scopes: Sequence[Scope], nano_usd: int, entry: Entry = Entry(), *, patience_s: float = PATIENCE_S

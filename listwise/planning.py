@@ -1,0 +1,295 @@
+"""What a run would take, before anything is spent.
+
+A plan plays the same strategies with the same prompts through the same engine as the run, against a layer that
+answers every call with the order as shown and adds up what the answer would cost; so it cannot disagree with the
+run on what is asked. Answers that are in the cache already are used, and cost nothing, as they will in the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from statistics import median
+
+from listwise.cache import cache_key
+from listwise.calls import Call, Completion
+from listwise.errors import InputError
+from listwise.layers import Answer
+from listwise.policy import Policy
+from listwise.spend.ledger import Sample
+from listwise.spend.money import usd_of
+from listwise.spend.prices import bound
+from listwise.spend.tab import Tab
+from listwise.strategies import make
+from listwise.tiers import LlmTier
+from listwise.types import Request, Route, Usage
+
+ENOUGH_SAMPLES = 20
+"""Answered attempts of a model from which its habits are taken."""
+SETTLING_S, OUTPUT_TOKENS_PER_S, INPUT_TOKENS_PER_S = 0.4, 60.0, 8000.0
+"""How long an answer takes where no history says it: typical of hosted models in 2026."""
+REASONING_SHARE = 0.25
+"""Of the allowance for reasoning, what is expected to be used where no history says it."""
+TOKENS_AN_IDENTIFIER = 2
+"""Output tokens that an identifier takes at least."""
+LEAST_SHARE = {"exact": 1.0, "provider": 1.0, "tokenizer": 1.0, "family factor": 0.8, "bytes": 0.7}
+"""By how the prompt was counted: the share of the expected input tokens that it may turn out to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An amount that is not known yet. It is expected to be ``expected``, and never above ``high``."""
+
+    low: float
+    expected: float
+    high: float
+
+    def __add__(self, other: Span) -> Span:
+        return Span(self.low + other.low, self.expected + other.expected, self.high + other.high)
+
+    def times(self, factor: float) -> Span:
+        """The same for a multiple of the work."""
+        return Span(self.low * factor, self.expected * factor, self.high * factor)
+
+
+NOTHING = Span(0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What a model is known for by its settled attempts."""
+
+    samples: int = 0
+    input_ratio: float = 1.0
+    """Tokens billed for each one estimated."""
+    output_per_passage: float | None = None
+    seconds: float | None = None
+    """An attempt takes, in the median."""
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Habits:
+        """Medians, which a single wrong report of usage does not move."""
+        read = [s for s in samples if s.estimated_input and s.passages and s.usage.input_tokens]
+        if len(read) < ENOUGH_SAMPLES:
+            return cls()
+        return cls(
+            len(read),
+            median(s.usage.input_tokens / s.estimated_input for s in read),
+            median(s.usage.output_tokens / s.passages for s in read),
+            median(s.seconds for s in read),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyPlan:
+    """One strategy over all queries that are to be escalated."""
+
+    strategy: str
+    calls: int
+    cached: int
+    """Calls whose answers are in the cache, free of charge."""
+    passages_read: int
+    input_tokens: Span
+    output_tokens: Span
+    usd: Span
+    """Retries of attempts whose outcome is unknown come on top."""
+    seconds: Span
+
+    def times(self, factor: float, policy: Policy) -> StrategyPlan:
+        """The same for a multiple of the queries."""
+        if factor == 1:
+            return self
+        return StrategyPlan(
+            self.strategy,
+            round(self.calls * factor),
+            round(self.cached * factor),
+            round(self.passages_read * factor),
+            self.input_tokens.times(factor),
+            self.output_tokens.times(factor),
+            _capped(self.usd.times(factor), policy.budget_total_usd),
+            self.seconds.times(factor),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do and take. The first of ``strategies`` is the policy's."""
+
+    queries: int
+    routes: Mapping[Route, int]
+    """Expected number of queries by route."""
+    strategies: tuple[StrategyPlan, ...] = ()
+    llm: str | None = None
+    price_source: str | None = None
+    """None where the model has no known price: dollars are then 0."""
+    counted: str | None = None
+    """How prompts were counted."""
+    learned_from: int = 0
+    """Settled attempts of the model that the estimates were corrected by."""
+    sampled: int | None = None
+    """How many of the queries were looked at, if not all."""
+
+    def as_record(self) -> dict[str, object]:
+        """What is kept of it, to be held against the bill."""
+        usd = self.strategies[0].usd if self.strategies else NOTHING
+        seconds = self.strategies[0].seconds if self.strategies else NOTHING
+        return {
+            "low_usd": usd.low,
+            "expected_usd": usd.expected,
+            "high_usd": usd.high,
+            "expected_seconds": seconds.expected,
+            "queries": self.queries,
+            "routes": dict(self.routes),
+        }
+
+
+def work_key(policy: Policy, requests: Sequence[Request]) -> str:
+    """Names a piece of work: the same settings for the same requests. What only limits or paces it is left out."""
+    pacing = {"concurrency", "timeout_s", "attempts", "cache", "ledger", "account", "prices"}
+    settings = {
+        name: value
+        for name, value in policy.model_dump(mode="json").items()
+        if name not in pacing and not name.startswith(("budget", "max_"))
+    }
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for request in requests:
+        docids = [candidate.docid for candidate in request.candidates]
+        digest.update(json.dumps([request.query.qid, request.query.text, docids]).encode())
+    return digest.hexdigest()
+
+
+async def plan_strategy(
+    name: str, tier: LlmTier, policy: Policy, work: Sequence[tuple[Request, Sequence[int]]], habits: Habits
+) -> StrategyPlan:
+    """Play one strategy over requests, each with the order (positions, best first) that the LLM would get."""
+    depth = policy.llm_depth or policy.depth
+    strategy = make(name, window=policy.window, stride=policy.stride, depth=depth)
+    sums = [NOTHING, NOTHING, NOTHING]
+    calls = cached = read = 0
+    longest = 0
+    for request, order in work:
+        layer = _Estimator(tier, habits)
+        prior = order[:depth]
+        tab = Tab(request.query.qid, replace(policy.budget, seconds=None))
+        outcome = await tier.engine_of(layer, strategy, counted=False).rank(request, prior, tab)
+        tokens_in, tokens_out, usd = _bounded(layer, tier, policy, request, prior)
+        for at, span in enumerate((tokens_in, tokens_out, usd)):
+            sums[at] += span
+        calls, cached, read = calls + outcome.calls, cached + layer.cached, read + outcome.passages_read
+        longest = max(longest, outcome.calls - layer.cached)
+    new = calls - cached
+    per_call = habits.seconds or (
+        SETTLING_S + (sums[1].expected / OUTPUT_TOKENS_PER_S + sums[0].expected / INPUT_TOKENS_PER_S) / max(1, new)
+    )
+    expected_s = max(longest * per_call, new * per_call / policy.concurrency)
+    seconds = Span(expected_s / 2, expected_s, 3 * expected_s)
+    usd = _capped(sums[2], policy.budget_total_usd)
+    return StrategyPlan(name, calls, cached, read, sums[0], sums[1], usd, seconds)
+
+
+class _Estimator:
+    """A layer that answers every call with the order as shown, and adds up what the answer would take."""
+
+    def __init__(self, tier: LlmTier, habits: Habits) -> None:
+        self._tier = tier
+        self._habits = habits
+        self.cached = 0
+        self.input_tokens = self.output_tokens = NOTHING
+        self.usd = NOTHING
+        self.sizes: list[int] = []
+        """Passages of each call that would have to be bought."""
+
+    async def ask(self, call: Call, tab: Tab) -> Answer:
+        """See `Layer.ask`."""
+        tier = self._tier
+        if tier.store is not None:
+            stored = await tier.store.get(cache_key(tier.model.identity, call))
+            if stored is not None:
+                self.cached += 1
+                return Answer(stored, cached=True)
+        most_in, most_out = tier.counter.call_bound(call), call.sampling.max_output_tokens
+        hold = await tab.reserve(most_in + most_out, bound(tier.price, most_in, most_out) if tier.price else 0)
+        text = " > ".join(f"[{number}]" for number in range(1, call.passages + 1))
+        tokens_in, tokens_out = self._input(call), self._output(call, text)
+        usage = Usage(round(tokens_in.expected), output_tokens=round(tokens_out.expected))
+        tab.settle(hold, usage, tier.price.cost(usage) if tier.price else 0)
+        self.input_tokens += tokens_in
+        self.output_tokens += tokens_out
+        self.usd += Span(
+            self._dollars(tokens_in.low, tokens_out.low), self._dollars(tokens_in.expected, tokens_out.expected), 0
+        )
+        self.sizes.append(call.passages)
+        return Answer(Completion(text, Usage(), tier.name))
+
+    def _input(self, call: Call) -> Span:
+        estimate = estimated_input(self._tier, call)
+        low = estimate * LEAST_SHARE.get(self._tier.counter.rung, 0.7)
+        expected = estimate * self._habits.input_ratio
+        return Span(min(low, expected), expected, 0)
+
+    def _output(self, call: Call, text: str) -> Span:
+        most = call.sampling.max_output_tokens
+        if self._habits.output_per_passage is not None:
+            expected = self._habits.output_per_passage * call.passages
+        else:
+            expected = self._tier.counter.estimate(text) + (
+                REASONING_SHARE * most if self._tier.model.reasons else 0.0
+            )
+        expected = min(expected, most)
+        return Span(min(TOKENS_AN_IDENTIFIER * call.passages, expected), expected, 0)
+
+    def _dollars(self, input_tokens: float, output_tokens: float) -> float:
+        price = self._tier.price
+        if price is None:
+            return 0.0
+        return float(usd_of(price.cost(Usage(round(input_tokens), output_tokens=round(output_tokens)))))
+
+
+def estimated_input(tier: LlmTier, call: Call) -> int:
+    """Tokens of a call's prompt, about right."""
+    return sum(tier.counter.estimate(message.content) + 4 for message in call.messages) + 3
+
+
+def _bounded(
+    layer: _Estimator, tier: LlmTier, policy: Policy, request: Request, prior: Sequence[int]
+) -> tuple[Span, Span, Span]:
+    """What the calls of one query take, with high figures that hold whatever the model answers: as if every window
+    showed the longest passages."""
+    bounds = {
+        size: _worst(tier, request, prior, size, policy.on_bad_answer == "reask") for size in set(layer.sizes)
+    }
+    most_in = sum(bounds[size][0] for size in layer.sizes)
+    most_out = sum(bounds[size][1] for size in layer.sizes)
+    dollars = sum(bounds[size][2] for size in layer.sizes)
+    usd = _capped(Span(layer.usd.low, layer.usd.expected, dollars), policy.budget_usd)
+    return (
+        Span(layer.input_tokens.low, layer.input_tokens.expected, most_in),
+        Span(layer.output_tokens.low, layer.output_tokens.expected, most_out),
+        usd,
+    )
+
+
+def _worst(
+    tier: LlmTier, request: Request, prior: Sequence[int], size: int, asked_twice: bool
+) -> tuple[int, int, float]:
+    """Tokens in and out, and dollars, that a window of so many passages can take at most."""
+    by_length = sorted(prior, key=lambda at: -tier.counter.bound(request.candidates[at].content))
+    try:
+        call = tier.engine.call_for(request, tuple(by_length[:size]))
+    except InputError:  # it does not fit, and so will not be asked
+        return 0, 0, 0.0
+    tokens_in, tokens_out = tier.counter.call_bound(call), call.sampling.max_output_tokens
+    if asked_twice:
+        tokens_in, tokens_out = 2 * tokens_in + tokens_out + 100, 2 * tokens_out
+    dollars = bound(tier.price, tokens_in, tokens_out) if tier.price else 0
+    return tokens_in, tokens_out, float(usd_of(dollars))
+
+
+def _capped(usd: Span, cap: Decimal | None) -> Span:
+    if cap is None:
+        return usd
+    most = float(cap)
+    return Span(min(usd.low, most), min(usd.expected, most), min(usd.high, most))
