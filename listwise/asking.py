@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from listwise.calls import Call, Completion, Message
-from listwise.errors import AnswerError, Auth, BadRequest, BudgetExceeded, CallError, LedgerFailed, Unreadable
+from listwise.errors import (
+    AnswerError,
+    Auth,
+    BadRequest,
+    BudgetExceeded,
+    CallError,
+    ContextOverflow,
+    LedgerFailed,
+    Unreadable,
+)
 from listwise.layers import Answer, Layer
 from listwise.permutation import Parsed, complete, parse
 from listwise.policy import OnBadAnswer
@@ -35,6 +44,8 @@ class Reply:
     answers: Sequence[Answer] = ()
     """The raw answers that came; the last is the one that was read."""
     parsed: Parsed | None = None
+    overflow: ContextOverflow | None = None
+    """Set where the prompt did not fit the model's context; a shorter one may."""
 
 
 class Asker:
@@ -55,7 +66,8 @@ class Asker:
         except (BudgetExceeded, LedgerFailed) as error:
             return Reply(error=str(error), stops=True)
         except CallError as error:
-            return Reply(error=str(error), stops=isinstance(error, Auth | BadRequest), calls=1)
+            overflow = error if isinstance(error, ContextOverflow) else None
+            return Reply(error=str(error), stops=isinstance(error, Auth | BadRequest), calls=1, overflow=overflow)
         first = Reply(calls=1, answers=(answer,), parsed=_parse(answer.completion, call.passages))
         if self._on_bad_answer == "reask" and not _is_whole(first.parsed):
             return self._read(tab.qid, await self._ask_again(call, first, tab))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from listwise.pace import Pace
 from listwise.types import Usage
 
 Role = Literal["system", "user", "assistant"]
@@ -55,6 +56,8 @@ class Completion:
     served_by: str
     """The model's name as the server gave it."""
     finish: Literal["stop", "length", "refusal", "other"] = "stop"
+    pace: Pace | None = field(default=None, compare=False)
+    """What the provider said about its rate limits; no part of the answer, and not kept with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@
     │  │  ├─ RateLimited
     │  │  ├─ Timeout
     │  │  └─ ServerError
+    │  │     └─ Garbled      a 200 that is no answer: at most one more attempt
     │  └─ Permanent          never retried
     │     ├─ Auth
     │     ├─ BadRequest
     │     ├─ ContextOverflow
+    │     ├─ CircuitOpen     nothing was sent: the model keeps failing
     │     └─ Broken
     └─ AnswerError           an answer came, but no ranking can be read from it
        ├─ Refused
@@ -30,6 +32,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Self
+
+from listwise.pace import Pace
 
 
 class ListwiseError(Exception):
@@ -110,14 +115,27 @@ class CallError(ListwiseError):
     """
 
     billable = False
+    pace: Pace | None = None
+    """What the provider said about its rate limits when it refused."""
 
     def __init__(self, message: str, *, model: str, status: int | None = None) -> None:
         super().__init__(f"{model}: {message}")
         self.message, self.model, self.status = message, model, status
 
+    def explained(self, why: str) -> Self:
+        """The same error, which also says ``why`` it was the last one."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.message = f"{self.message} ({why})"
+        other.args = (f"{self.model}: {other.message}",)
+        return other
+
 
 class Transient(CallError):
     """Worth another attempt; ``retry_after_s`` is the server's own wish, if it stated one."""
+
+    hopeless = False
+    """Whether the server says that another attempt is of no use."""
 
     def __init__(
         self, message: str, *, model: str, status: int | None = None, retry_after_s: float | None = None
@@ -134,10 +152,18 @@ class Timeout(Transient):
     """No answer in time, or a connection that broke after the request was sent: the outcome is unknown."""
 
     billable = True
+    by_deadline = False
+    """Whether it was the query's time that ran out, not the request's: that says nothing about the server."""
 
 
 class ServerError(Transient):
     """A 5xx, 408 or 409 answer, or a connection that could not be made."""
+
+
+class Garbled(ServerError):
+    """HTTP 200, but nothing that can be used. It may have been billed, and the next one may be no better."""
+
+    billable = True
 
 
 class Permanent(CallError):
@@ -153,7 +179,26 @@ class BadRequest(Permanent):
 
 
 class ContextOverflow(Permanent):
-    """The prompt does not fit the model's context."""
+    """The prompt does not fit the model's context.
+
+    ``limit_tokens`` is the context's size and ``prompt_tokens`` the prompt's, where the server names them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str,
+        status: int | None = None,
+        limit_tokens: int | None = None,
+        prompt_tokens: int | None = None,
+    ) -> None:
+        super().__init__(message, model=model, status=status)
+        self.limit_tokens, self.prompt_tokens = limit_tokens, prompt_tokens
+
+
+class CircuitOpen(Permanent):
+    """The model has failed so often in a row that it is left alone for a while; nothing was sent."""
 
 
 class Broken(Permanent):

@@ -20,6 +20,7 @@ from listwise.errors import InputError
 from listwise.layers import Answer
 from listwise.policy import Policy
 from listwise.spend.ledger import Sample
+from listwise.spend.learned import Learned
 from listwise.spend.money import usd_of
 from listwise.spend.prices import bound
 from listwise.spend.tab import Tab
@@ -27,8 +28,6 @@ from listwise.strategies import make
 from listwise.tiers import LlmTier
 from listwise.types import Request, Route, Usage
 
-ENOUGH_SAMPLES = 20
-"""Answered attempts of a model from which its habits are taken."""
 SETTLING_S, OUTPUT_TOKENS_PER_S, INPUT_TOKENS_PER_S = 0.4, 60.0, 8000.0
 """How long an answer takes where no history says it: typical of hosted models in 2026."""
 REASONING_SHARE = 0.25
@@ -60,27 +59,19 @@ NOTHING = Span(0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What a model is known for by its settled attempts."""
+    """What a model is known for by its settled attempts; an attempt takes ``seconds`` in the median."""
 
-    samples: int = 0
-    input_ratio: float = 1.0
-    """Tokens billed for each one estimated."""
-    output_per_passage: float | None = None
+    learned: Learned
     seconds: float | None = None
-    """An attempt takes, in the median."""
 
     @classmethod
-    def of(cls, samples: Sequence[Sample]) -> Habits:
-        """Medians, which a single wrong report of usage does not move."""
-        read = [s for s in samples if s.estimated_input and s.passages and s.usage.input_tokens]
-        if len(read) < ENOUGH_SAMPLES:
-            return cls()
-        return cls(
-            len(read),
-            median(s.usage.input_tokens / s.estimated_input for s in read),
-            median(s.usage.output_tokens / s.passages for s in read),
-            median(s.seconds for s in read),
-        )
+    def of(cls, model: str, samples: Sequence[Sample]) -> Habits:
+        """From a model's latest answered attempts, newest first."""
+        rows = [
+            (model, s.estimated_input, s.usage.input_tokens, s.passages, s.usage.output_tokens)
+            for s in reversed(samples)
+        ]
+        return cls(Learned(rows), median(s.seconds for s in samples) if samples else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,20 +216,16 @@ class _Estimator:
         return Answer(Completion(text, Usage(), tier.name))
 
     def _input(self, call: Call) -> Span:
-        estimate = estimated_input(self._tier, call)
+        estimate = self._tier.counter.call_estimate(call)
         low = estimate * LEAST_SHARE.get(self._tier.counter.rung, 0.7)
-        expected = estimate * self._habits.input_ratio
+        expected = self._habits.learned.input_tokens(self._tier.name, estimate)
         return Span(min(low, expected), expected, 0)
 
     def _output(self, call: Call, text: str) -> Span:
         most = call.sampling.max_output_tokens
-        if self._habits.output_per_passage is not None:
-            expected = self._habits.output_per_passage * call.passages
-        else:
-            expected = self._tier.counter.estimate(text) + (
-                REASONING_SHARE * most if self._tier.model.reasons else 0.0
-            )
-        expected = min(expected, most)
+        learned = self._habits.learned.output_tokens(self._tier.name, call.passages)
+        thinking = REASONING_SHARE * most if self._tier.model.reasons else 0.0
+        expected = min(self._tier.counter.estimate(text) + thinking if learned is None else learned, most)
         return Span(min(TOKENS_AN_IDENTIFIER * call.passages, expected), expected, 0)
 
     def _dollars(self, input_tokens: float, output_tokens: float) -> float:
@@ -246,11 +233,6 @@ class _Estimator:
         if price is None:
             return 0.0
         return float(usd_of(price.cost(Usage(round(input_tokens), output_tokens=round(output_tokens)))))
-
-
-def estimated_input(tier: LlmTier, call: Call) -> int:
-    """Tokens of a call's prompt, about right."""
-    return sum(tier.counter.estimate(message.content) + 4 for message in call.messages) + 3
 
 
 def _bounded(

@@ -11,8 +11,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
+from listwise.cache import SIZE_LIMIT_BYTES, CacheSize
 from listwise.errors import ConfigError
 from listwise.resources import did_you_mean, names, resource
 from listwise.spend.purse import Caps
@@ -99,13 +100,23 @@ class Policy(BaseModel):
     seed: int | None = None
     """Sent to models that take one, and part of what the cache goes by."""
     concurrency: int = Field(default=16, ge=1)
-    """Requests to the LLM at a time; also how many queries are worked on at once."""
+    """Requests to the LLM at a time, at most: fewer while it is overloaded. Also how many queries are worked on at
+    once."""
+    rpm: int | None = Field(default=None, ge=1)
+    """Requests a minute to the LLM, at most; what the provider states with its answers is kept to in any case."""
+    tpm: int | None = Field(default=None, ge=1)
+    """Input and output tokens a minute, likewise."""
     timeout_s: float = Field(default=120.0, gt=0)
     """Seconds that one request may take."""
     attempts: int = Field(default=5, ge=1)
     """How often a call is tried when the failure is a passing one."""
+    counting: Literal["local", "provider"] = "local"
+    """Who counts a prompt's tokens before money is set aside for it: this library, with room to spare where a
+    model's vocabulary is not published, or the provider, at one more request a prompt, which is free."""
     cache: str | None = None
     """The directory of the answer cache, or ``off``; by default the user's cache folder."""
+    cache_size: CacheSize = ByteSize(SIZE_LIMIT_BYTES)
+    """How large the cache may grow (``4GiB``, ``500MB``) before the answers stored longest ago make room."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

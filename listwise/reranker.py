@@ -183,7 +183,7 @@ class Reranker:
         counts = {route: round(count * scale) for route, count in sorted(routes.items())}
         if self._llm is None:
             return Plan(len(requests), counts)
-        habits = Habits.of(self.purse.ledger.samples(self._llm.name))
+        habits = Habits.of(self._llm.name, self.purse.ledger.samples(self._llm.name))
         names = dict.fromkeys((self.policy.strategy, *strategies))
         plans = [await plan_strategy(name, self._llm, self.policy, work, habits) for name in names]
         return Plan(
@@ -193,7 +193,7 @@ class Reranker:
             llm=self._llm.name,
             price_source=self._llm.price.source if self._llm.price else None,
             counted=self._llm.counter.rung,
-            learned_from=habits.samples,
+            learned_from=habits.learned.calls(self._llm.name),
             sampled=None if len(looked_at) == len(requests) else len(looked_at),
         )
 

@@ -11,7 +11,8 @@ from listwise.asking import Asker
 from listwise.cache import AnswerCache, default_directory
 from listwise.calls import Sampling
 from listwise.engine import Engine
-from listwise.layers import Layer, TokenCounts, stack
+from listwise.layers import Counting, Layer, TokenCounts, stack
+from listwise.layers.counted import COUNT_TIMEOUT_S
 from listwise.models.base import CountingModel, Model, Scorer
 from listwise.policy import Policy
 from listwise.prompting import Prompter, load_template
@@ -85,12 +86,12 @@ class LlmTier:
         price = book.find(identity.name, identity.base_url)
         if policy.has_dollar_cap or capped:
             price = require_price(book, identity.name, identity.base_url)
-        store = None if policy.cache == "off" else AnswerCache(Path(policy.cache or default_directory()))
-        counter = counter_for(identity.name)
+        store = None if policy.cache == "off" else _cache(policy)
+        counter, counts = counter_for(identity.name), _counts(policy, model, store)
         layer = stack(
             model,
             store=store,
-            counter=counter,
+            counting=Counting(counter, counts if policy.counting == "provider" else None),
             price=price,
             concurrency=policy.concurrency,
             timeout_s=policy.timeout_s,
@@ -99,11 +100,6 @@ class LlmTier:
             tpm=policy.tpm,
         )
         answer_tokens = _answer_tokens(policy, model)
-        counts = (
-            TokenCounts(model, store=store, timeout_s=policy.timeout_s, attempts=policy.attempts)
-            if isinstance(model, CountingModel)
-            else None
-        )
         prompter = Prompter(
             template,
             counter=counter,
@@ -153,6 +149,19 @@ def _model(policy: Policy, name: str) -> Model:
     from listwise.models.registry import load_model
 
     return load_model(name, base_url=policy.base_url, api=policy.api)
+
+
+def _cache(policy: Policy) -> AnswerCache:
+    return AnswerCache(Path(policy.cache or default_directory()), policy.cache_size)
+
+
+def _counts(policy: Policy, model: Model, store: AnswerCache | None) -> TokenCounts | None:
+    """The server's own counts: always where they are its tokenizer's, from a provider only if the policy asks."""
+    if not isinstance(model, CountingModel):
+        return None
+    if policy.counting == "local" and model.counted != "tokenizer":
+        return None
+    return TokenCounts(model, store=store, timeout_s=min(policy.timeout_s, COUNT_TIMEOUT_S))
 
 
 def _answer_tokens(policy: Policy, model: Model) -> Callable[[int], int]:

@@ -129,6 +129,9 @@ class Receipt:
     """What could not be done as asked, in order and in plain words; empty when all went well."""
     truncated: int = 0
     """Passages that were shortened to fit a context or word limit, counted once a window."""
+    counted: str | None = None
+    """How the prompts behind the reservations were counted: ``exact``, ``provider``, ``tokenizer``,
+    ``family factor`` or ``bytes`` (`listwise.spend.tokens`); None where nothing was reserved."""
     seconds: float = 0.0
     """Wall time, from when the query's turn came to its ranking."""
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from listwise import Candidate, InputError, Query, Ranking, Request, Reranker
 from listwise.calls import Call, Completion
 from listwise.errors import AnswerError, Auth, BadRequest, ConfigError, ContextOverflow, ServerError, Timeout
+from listwise.spend.tokens import Rung
 from listwise.types import Usage
 from tests.layers.models import MemoryModel, completion
 
@@ -298,10 +299,11 @@ class CountingMemoryModel(MemoryModel):
     """Counts five tokens a word, far more than any estimate."""
 
     context_tokens = 3000
-    counted = 0
+    counted: Rung = "tokenizer"
+    times_counted = 0
 
     async def count_tokens(self, call: Call, *, timeout_s: float) -> int:
-        self.counted += 1
+        self.times_counted += 1
         return 5 * len(_prompt(call).split())
 
 
@@ -315,16 +317,16 @@ async def test_prompts_are_fitted_by_the_models_own_count_which_is_kept(tmp_path
     assert 5 * len(_prompt(call).split()) + call.sampling.max_output_tokens <= model.context_tokens
     assert ranking.receipt.truncated == 20
     assert ranking.receipt.degraded == ()
-    counted = model.counted
+    counted = model.times_counted
     again = await reranker(model, cache=str(tmp_path / "c"), prompt="rankzephyr").arerank(long)
-    assert (model.counted, len(model.asked)) == (counted, 1)
+    assert (model.times_counted, len(model.asked)) == (counted, 1)
     assert again.docids == ranking.docids
 
 
 async def test_a_prompt_that_fits_by_its_bytes_is_not_counted() -> None:
     model = CountingMemoryModel(completion("[2] > [1]"))
     await reranker(model).arerank(request_of(2))
-    assert model.counted == 0
+    assert model.times_counted == 0
 
 
 async def test_every_query_has_a_budget_of_its_own_whatever_its_name(tmp_path: Path) -> None:

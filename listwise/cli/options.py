@@ -62,7 +62,11 @@ POLICY_OPTIONS: dict[str, Decorator] = {
     "attempts": click.option(
         "--attempts", type=int, metavar="N", help="Tries of a call that fails in passing. [5]"
     ),
+    "counting": click.option(
+        "--counting", type=click.Choice(["local", "provider"]), help="Who counts a prompt's tokens. [local]"
+    ),
     "cache": click.option("--cache", metavar="DIR|off", help="Where answers are kept. [user's cache folder]"),
+    "cache_size": click.option("--cache-size", metavar="SIZE", help="How large it may grow, e.g. 500MB. [4GiB]"),
 }
 
 

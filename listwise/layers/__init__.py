@@ -5,29 +5,39 @@ from __future__ import annotations
 from listwise.cache import AnswerStore
 from listwise.layers.barred import Barred
 from listwise.layers.base import Answer, Layer
+from listwise.layers.breaker import Breaker, Circuit
 from listwise.layers.budgeted import Budgeted
 from listwise.layers.cached import Cached
-from listwise.layers.counted import TokenCounts
+from listwise.layers.counted import Counting, TokenCounts
 from listwise.layers.limited import Limited
+from listwise.layers.paced import Paced
 from listwise.layers.provider import Provider
 from listwise.layers.retried import Retried
 from listwise.models.base import Model
 from listwise.spend.prices import Price
-from listwise.spend.tokens import TokenCounter
 
-__all__ = ["Answer", "Layer", "TokenCounts", "stack"]
+__all__ = ["Answer", "Counting", "Layer", "TokenCounts", "stack"]
 
 
 def stack(
     model: Model,
     *,
     store: AnswerStore | None,
-    counter: TokenCounter,
+    counting: Counting,
     price: Price | None,
     concurrency: int,
     timeout_s: float,
     attempts: int,
+    rpm: int | None = None,
+    tpm: int | None = None,
 ) -> Layer:
-    """Cache > retry > rate limit > budget > provider."""
-    attempt = Limited(Budgeted(Provider(model, timeout_s), model.identity.name, counter, price), concurrency)
-    return Cached(Barred(Retried(attempt, attempts)), store, model.identity, in_books=True)
+    """Cache > retry > slots > pace > circuit breaker > budget > provider.
+
+    Waiting for a slot or for the pace comes before money is set aside, and the circuit is looked at after it, as it
+    may have opened meanwhile; it is also looked at before, so that nobody queues for a model that is not asked.
+    """
+    name = model.identity.name
+    circuit = Circuit(name)
+    attempt = Breaker(Budgeted(Provider(model, timeout_s), name, counting, price), circuit)
+    limited = Limited(Paced(attempt, name, rpm=rpm, tpm=tpm), concurrency, circuit.check)
+    return Cached(Barred(Retried(limited, attempts)), store, model.identity, in_books=True)

@@ -1,6 +1,6 @@
 """What stands between the engine and a model: small layers, each knowing only the one below.
 
-    cache > retry > rate limit > budget > provider
+    cache > retry > slots > pace > circuit breaker > budget > provider
 
 A hit takes no slot and no money, every attempt reserves for itself, a sleeping retry holds no slot, and a call that
 waits for its turn holds no money.

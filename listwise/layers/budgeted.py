@@ -3,43 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from listwise.calls import Call
 from listwise.errors import BudgetExceeded, CallError
 from listwise.layers.base import Answer, Layer
+from listwise.layers.counted import Counting
+from listwise.log import get_logger
 from listwise.spend.ledger import Entry
 from listwise.spend.prices import Price, bound
-from listwise.spend.tab import Tab
-from listwise.spend.tokens import TokenCounter
+from listwise.spend.tab import Hold, Tab
+from listwise.spend.tokens import Count
+
+MOST_STRETCH = 4.0
+"""No honest server bills more than so many times a bound; what is above is a wrong report."""
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Worst:
-    """The most that an attempt can use, and what the books say of it."""
+    """The most that an attempt can use."""
 
+    count: Count
     tokens: int
     nano_usd: int
-    entry: Entry
 
 
 class Budgeted:
     """Reserves the worst case before each attempt and settles the real usage after it.
 
     A known rejection releases; an unknown outcome (timeout, broken connection, cancellation) costs the worst
-    case. Without a price, dollars count as zero.
+    case. Without a price, dollars count as zero. Should a prompt turn out larger than its bound, all later bounds
+    are stretched as far.
     """
 
-    def __init__(self, inner: Layer, model: str, counter: TokenCounter, price: Price | None) -> None:
+    def __init__(self, inner: Layer, model: str, counting: Counting, price: Price | None) -> None:
         self._inner = inner
         self._model = model
-        self._counter = counter
+        self._counting = counting
         self._price = price
+        self._stretch = 1.0
 
     async def ask(self, call: Call, tab: Tab) -> Answer:
         """See `Layer.ask`."""
-        worst = self._worst(call) if tab.counts else None
-        reserved = worst or _Worst(0, 0, Entry(model=self._model, passages=call.passages))
-        hold = await tab.reserve(reserved.tokens, reserved.nano_usd, reserved.entry)
+        worst = self._worst(call, await self._counting.count(call, tab)) if tab.counts else None
+        hold = await tab.reserve(
+            worst.tokens if worst else 0, worst.nano_usd if worst else 0, self._entry(call, worst)
+        )
         try:
             answer = await self._inner.ask(call, tab)
         except BudgetExceeded:
@@ -47,24 +58,37 @@ class Budgeted:
             raise
         except CallError as error:
             if error.billable:
-                worst = worst or self._worst(call)
-                tab.charge(hold, worst.tokens, worst.nano_usd)
+                self._charge(call, tab, hold, worst)
             else:
                 tab.release(hold)
             raise
         except BaseException:
-            worst = worst or self._worst(call)
-            tab.charge(hold, worst.tokens, worst.nano_usd)
+            self._charge(call, tab, hold, worst)
             raise
         usage = answer.completion.usage
         nano_usd = self._price.cost(usage) if self._price else 0
         tab.settle(hold, usage, nano_usd)
+        if worst is not None:
+            self._learn(usage.input_tokens, worst.count)
         return replace(answer, nano_usd=nano_usd)
 
-    def _worst(self, call: Call) -> _Worst:
-        input_tokens, output_tokens = self._counter.call_bound(call), call.sampling.max_output_tokens
+    def _worst(self, call: Call, count: Count) -> _Worst:
+        input_tokens, output_tokens = ceil(count.bound * self._stretch), call.sampling.max_output_tokens
         nano_usd = bound(self._price, input_tokens, output_tokens) if self._price else 0
-        entry = Entry(
-            model=self._model, passages=call.passages, estimated_input=input_tokens, counted=self._counter.rung
-        )
-        return _Worst(input_tokens + output_tokens, nano_usd, entry)
+        return _Worst(count, input_tokens + output_tokens, nano_usd)
+
+    def _entry(self, call: Call, worst: _Worst | None) -> Entry:
+        if worst is None:
+            return Entry(model=self._model, passages=call.passages)
+        count = worst.count
+        return Entry(model=self._model, passages=call.passages, estimated_input=count.estimate, counted=count.rung)
+
+    def _charge(self, call: Call, tab: Tab, hold: Hold, worst: _Worst | None) -> None:
+        worst = worst or self._worst(call, self._counting.local(call))
+        tab.charge(hold, worst.tokens, worst.nano_usd)
+
+    def _learn(self, input_tokens: int, count: Count) -> None:
+        stretch = input_tokens / max(1, count.bound)
+        if self._stretch < stretch <= MOST_STRETCH:
+            _log.warning("a prompt was larger than its bound; bounds are stretched", model=self._model, by=stretch)
+            self._stretch = stretch

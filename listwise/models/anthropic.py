@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import anthropic
 import httpx2
@@ -18,11 +18,13 @@ from listwise.errors import CallError
 from listwise.models.answers import Believable, Body, OptionalTokens, Tokens, believed, order_schema, read_body
 from listwise.models.failures import Failures
 from listwise.models.families import UNKNOWN_CONTEXT_TOKENS, Traits
-from listwise.models.http import CONNECT_TIMEOUT_S, Address
+from listwise.models.http import CONNECT_TIMEOUT_S, Address, with_pace
+from listwise.spend.tokens import Rung
 from listwise.types import Usage
 
 BASE_URL = "https://api.anthropic.com"
 PATH = "/v1/messages"
+COUNT_PATH = "/v1/messages/count_tokens"
 
 _THINKS_IF_TOLD = re.compile(r"claude-(?:opus|sonnet|haiku)-4-[6-9]")
 _KEEPS_BETWEEN_TOOLS = re.compile(r"claude-sonnet-5-[5-9]")
@@ -30,6 +32,8 @@ _KEEPS_BETWEEN_TOOLS = re.compile(r"claude-sonnet-5-[5-9]")
 
 class AnthropicModel:
     """One model behind Messages."""
+
+    counted: ClassVar[Rung] = "provider"
 
     def __init__(self, model: str, *, api_key: str | None, traits: Traits, address: Address | None = None) -> None:
         """Without ``api_key``, the SDK looks for its own other credentials (token, profile).
@@ -55,13 +59,37 @@ class AnthropicModel:
 
     async def complete(self, call: Call, *, timeout_s: float) -> Completion:
         """See `Model.complete`."""
+        response = await self._post(PATH, request(self.identity.model, call, self._traits), timeout_s)
+        return with_pace(read(response.content, call, self._failures), response.headers)
+
+    async def count_tokens(self, call: Call, *, timeout_s: float) -> int:
+        """See `CountingModel.count_tokens`. Anthropic calls its count an estimate, off by a small amount at times.
+
+        Raises:
+            CallError: the server cannot be asked.
+        """
+        asked = request(self.identity.model, call, self._traits)
+        body = {name: value for name, value in asked.items() if name not in {"max_tokens", "temperature"}}
+        response = await self._post(COUNT_PATH, body, timeout_s)
+        return read_body(_Counted, response.content, self._failures).input_tokens
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._client.close()
+
+    async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> httpx2.Response:
+        """Send one request and read the whole answer, once, within ``timeout_s``.
+
+        Raises:
+            CallError: whatever goes wrong.
+        """
         timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
         try:
             async with asyncio.timeout(timeout_s):
-                response = await self._client.post(
-                    PATH,
+                return await self._client.post(
+                    path,
                     cast_to=httpx2.Response,
-                    body=request(self.identity.model, call, self._traits),
+                    body=body,
                     options={"timeout": timeout, "follow_redirects": False},
                 )
         except anthropic.AnthropicError as error:
@@ -70,11 +98,6 @@ class AnthropicModel:
             raise self._failures.of_silence(timeout_s) from error
         except UnicodeEncodeError as error:
             raise self._failures.of_text() from error
-        return read(response.content, call, self._failures)
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._client.close()
 
 
 def translated(error: anthropic.AnthropicError, failures: Failures) -> CallError:
@@ -140,6 +163,10 @@ def _output(call: Call) -> dict[str, object]:
 
 class _OutputDetails(Body):
     thinking_tokens: OptionalTokens = None
+
+
+class _Counted(Body):
+    input_tokens: Tokens
 
 
 class _Usage(Body):

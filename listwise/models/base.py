@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from listwise.calls import AnswerForm, Call, Completion, Identity, Message, Role, Sampling
+from listwise.spend.tokens import Rung
 
 __all__ = [
     "AnswerForm",
@@ -57,7 +58,12 @@ class Model(Protocol):
 
 @runtime_checkable
 class CountingModel(Model, Protocol):
-    """A model whose server counts a prompt's tokens exactly, and free of charge."""
+    """A model whose server counts a prompt's tokens, free of charge."""
+
+    @property
+    def counted(self) -> Rung:
+        """``tokenizer`` where the count is exact and at hand, ``provider`` where a far endpoint states it."""
+        ...
 
     async def count_tokens(self, call: Call, *, timeout_s: float) -> int:
         """Input tokens of the call, everything that a chat format adds included.

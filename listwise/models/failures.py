@@ -8,12 +8,13 @@ for what that means are the same for all of them, and stand here:
     429                                                        RateLimited, with the server's wish
     408, 409, 5xx, 529                                         ServerError
     502, 504, 524: a gateway lost sight of the work            ServerError, billable
+    any of these with ``x-should-retry: false``                the same, hopeless
     400, 413, 422 because the prompt is too long               ContextOverflow
     400 because of what the prompt says                        Permanent: other prompts may do
     other 4xx, and redirects                                   BadRequest
     connection refused, no such host, no connection in time    ServerError
     no answer in time; broken after the request was sent       Timeout, billable
-    a 200 that is no answer                                    ServerError, billable
+    a 200 that is no answer                                    Garbled, billable
     =========================================================  ==================================
 """
 
@@ -33,12 +34,14 @@ from listwise.errors import (
     BadRequest,
     CallError,
     ContextOverflow,
+    Garbled,
     Permanent,
     RateLimited,
     ServerError,
     Timeout,
+    Transient,
 )
-from listwise.models.http import retry_after_s
+from listwise.models.http import pace_of, retry_after_s
 
 LONGEST_DETAIL = 400
 """Characters of a server's own words that go into a message."""
@@ -47,6 +50,16 @@ _OVERFLOW = re.compile(
     r"context_length_exceeded|exceed_context_size|request_too_large|maximum (?:context|model) length"
     r"|prompt is too long|exceeds? (?:the )?(?:available |model'?s? |maximum )*context"
     r"|context (?:limit|window|length)",
+    re.I,
+)
+_LIMIT_TOKENS = re.compile(
+    r"maximum (?:context|model) length (?:is|of) (?:only )?(\d+)|tokens > (\d+) maximum|\d \+ \d+ > (\d+)|"
+    r"context (?:size|window|length|limit) (?:is |of |\()(\d+)",
+    re.I,
+)
+_PROMPT_TOKENS = re.compile(
+    r"(\d+) (?:tokens )?in the (?:messages|prompt)|(\d+) input tokens|prompt is too long: (\d+) tokens"
+    r"|context limit: (\d+) \+|messages resulted in (\d+) tokens|request \((\d+) tokens\)",
     re.I,
 )
 _EMPTY_ACCOUNT = re.compile(r"insufficient_quota|billing_|credit balance|exceeded your current quota", re.I)
@@ -81,6 +94,13 @@ class Failures:
 
     def of_status(self, status: int, body: object, headers: Mapping[str, str]) -> CallError:
         """An HTTP answer other than 200."""
+        error = self._of_status(status, body, headers)
+        error.pace = pace_of(headers)
+        if isinstance(error, Transient):
+            error.hopeless = headers.get("x-should-retry") == "false"
+        return error
+
+    def _of_status(self, status: int, body: object, headers: Mapping[str, str]) -> CallError:
         code, said = _words(body)
         telling = f"{code} {said}"
         message = self.scrub(f"HTTP {status}: {said or 'no reason given'}")
@@ -100,7 +120,8 @@ class Failures:
     def _of_rejection(self, status: int, telling: str, message: str) -> CallError:
         model = self.identity.name
         if status in {400, 413, 422} and _OVERFLOW.search(telling):
-            return ContextOverflow(message, model=model, status=status)
+            limit, prompt = (_tokens(pattern, telling) for pattern in (_LIMIT_TOKENS, _PROMPT_TOKENS))
+            return ContextOverflow(message, model=model, status=status, limit_tokens=limit, prompt_tokens=prompt)
         if status in {400, 422} and _UNWELCOME.search(telling):
             return Permanent(f"{message} (the provider will not answer this prompt)", model=model, status=status)
         if status == 404:
@@ -126,11 +147,9 @@ class Failures:
         """No answer in time."""
         return Timeout(f"no answer within {timeout_s:.3g} s", model=self.identity.name)
 
-    def of_answer(self, why: str) -> ServerError:
+    def of_answer(self, why: str) -> Garbled:
         """HTTP 200, but nothing that can be used; it may have been billed."""
-        error = ServerError(self.scrub(f"HTTP 200, but {why}"), model=self.identity.name, status=200)
-        error.billable = True
-        return error
+        return Garbled(self.scrub(f"HTTP 200, but {why}"), model=self.identity.name, status=200)
 
     def of_text(self) -> BadRequest:
         """The prompt cannot be written as UTF-8."""
@@ -148,6 +167,13 @@ class Failures:
         text = _BEARER.sub(lambda match: f"{match[1] or ''}***", text)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= LONGEST_DETAIL else f"{text[:LONGEST_DETAIL]}..."
+
+
+def _tokens(pattern: re.Pattern[str], text: str) -> int | None:
+    """A number of tokens that a server names; None where it does not, or names none that can be."""
+    found = pattern.search(text)
+    number = int(next(group for group in found.groups() if group)[:9]) if found else 0
+    return number or None
 
 
 def _words(body: Any) -> tuple[str, str]:

@@ -16,20 +16,30 @@ import openai
 from listwise.calls import Call, Completion, Identity
 from listwise.errors import CallError
 from listwise.models import openai_chat, openai_responses
+from listwise.models.answers import Body, Tokens, read_body
 from listwise.models.failures import Failures
 from listwise.models.families import UNKNOWN_CONTEXT_TOKENS, Traits
-from listwise.models.http import CONNECT_TIMEOUT_S, Address
+from listwise.models.http import CONNECT_TIMEOUT_S, Address, with_pace
+from listwise.spend.tokens import Rung
 
 Api = Literal["chat", "responses"]
 
 OWN_HOST = "api.openai.com"
 BASE_URL = f"https://{OWN_HOST}/v1"
+COUNT_PATH = "/responses/input_tokens"
+COUNTED_FIELDS = frozenset({"model", "input", "reasoning", "text"})
+"""What of a request the endpoint that counts takes."""
+
+
+class _Counted(Body):
+    input_tokens: Tokens
 
 
 class OpenAIModel:
     """One model behind Chat Completions or Responses."""
 
     provider: ClassVar[str] = "openai"
+    counted: ClassVar[Rung] = "provider"
 
     def __init__(
         self,
@@ -56,7 +66,18 @@ class OpenAIModel:
         """See `Model.complete`."""
         response = await self._post(self._interface.PATH, self._request(call), timeout_s)
         completion: Completion = self._interface.read(response.content, call, self._failures)
-        return completion
+        return with_pace(completion, response.headers)
+
+    async def count_tokens(self, call: Call, *, timeout_s: float) -> int:
+        """See `CountingModel.count_tokens`. OpenAI counts a call of either interface as one of Responses.
+
+        Raises:
+            CallError: the server cannot be asked, or does not count.
+        """
+        asked = openai_responses.request(self.identity.model, call, self._traits, own_host=self._own_host)
+        body = {name: value for name, value in asked.items() if name in COUNTED_FIELDS}
+        response = await self._post(COUNT_PATH, body, timeout_s)
+        return read_body(_Counted, response.content, self._failures).input_tokens
 
     async def aclose(self) -> None:
         """Close connections."""

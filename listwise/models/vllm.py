@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from listwise.calls import Call
 from listwise.models.answers import Body, Tokens, read_body
 from listwise.models.openai import OpenAIModel
+from listwise.spend.tokens import Rung
 
 MOST_CHOICES_OF = 4
 """Up to so many passages, all permutations are listed (24 of them), and the answer is one of them for certain."""
@@ -21,6 +22,7 @@ class VllmModel(OpenAIModel):
     """One model behind vLLM's Chat Completions."""
 
     provider: ClassVar[str] = "vllm"
+    counted: ClassVar[Rung] = "tokenizer"
 
     async def count_tokens(self, call: Call, *, timeout_s: float) -> int:
         """Tokens of the prompt as the server itself counts them, chat template included.

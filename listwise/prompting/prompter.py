@@ -113,9 +113,9 @@ def fit(
     return RequestPrompts(template, query, passages, count=count, space=space).window(range(len(passages)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Space:
-    """A model's context, and what of it is spoken for."""
+    """A model's context, which may prove smaller than thought, and what of it is spoken for."""
 
     context_tokens: int
     """Tokens that prompt and answer share."""
@@ -263,6 +263,15 @@ class Prompter:
         return RequestPrompts(
             self.template, query.text, request.candidates, count=self._count, space=self._space, qid=query.qid
         )
+
+    def counted(self, messages: Sequence[Message]) -> int:
+        """Tokens of a prompt as they are counted for fitting."""
+        return sum(self._count(message.content) for message in messages)
+
+    def learn_context(self, tokens: int) -> bool:
+        """The model's context proved to be no larger than this; whether that is news."""
+        known, self._space.context_tokens = self._space.context_tokens, min(tokens, self._space.context_tokens)
+        return tokens < known
 
     def overrun(self, input_tokens: int, passages: int) -> float:
         """How many times too long a prompt of so many tokens is; at most 1 where it fits."""

@@ -10,9 +10,7 @@ import pytest
 
 from listwise.cache import AnswerCache
 from listwise.errors import Auth, BudgetExceeded, CallError, RateLimited, ServerError, Timeout
-from listwise.layers import Layer, stack
-from listwise.layers.provider import Provider
-from listwise.layers.retried import Retried
+from listwise.layers import Counting, Layer, stack
 from listwise.spend.prices import Rates
 from listwise.spend.tab import Budget, Tab
 from listwise.spend.tokens import TokenCounter
@@ -33,7 +31,7 @@ def layered(
     return stack(
         model,
         store=store,
-        counter=TokenCounter(None),
+        counting=Counting(TokenCounter(None)),
         price=PRICE,
         concurrency=concurrency,
         timeout_s=5,
@@ -169,20 +167,6 @@ async def test_a_sleeping_retry_holds_no_slot() -> None:
     await layer.ask(call("second"), tab())
     assert not retried.done()
     await retried
-
-
-async def test_waits_as_long_as_the_server_asks() -> None:
-    waited: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        waited.append(seconds)
-
-    model = MemoryModel(
-        RateLimited("busy", model="m", retry_after_s=7.5), ServerError("down", model="m"), completion()
-    )
-    await Retried(Provider(model, 5), sleep=sleep).ask(call(), tab())
-    assert waited[0] == 7.5
-    assert 0 <= waited[1] <= 60
 
 
 @pytest.mark.parametrize(("wish", "limits"), [(61.0, {}), (3.0, {"seconds": 2})])

@@ -130,6 +130,11 @@ def models(names: tuple[str, ...], max_model_len: int | None) -> dict[str, Any]:
     }
 
 
+def input_tokens(asked: Asked) -> dict[str, Any]:
+    """The answer of OpenAI's and Anthropic's endpoints that count a prompt."""
+    return {"object": "response.input_tokens", "input_tokens": tokens_of(asked.prompt)}
+
+
 def tokenized(asked: Asked, max_model_len: int | None) -> dict[str, Any]:
     """vLLM's answer to ``/tokenize``, for a prompt or for messages."""
     count = tokens_of(asked.body.get("prompt", asked.prompt))

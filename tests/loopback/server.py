@@ -129,6 +129,8 @@ class ScriptedServer:
             return await _send(writer, Http(200, dialects.models(self._models, self._max_model_len)))
         if asked.dialect == "tokenize":
             return await _send(writer, Http(200, dialects.tokenized(asked, self._max_model_len)))
+        if asked.dialect == "count":
+            return await _send(writer, Http(200, dialects.input_tokens(asked)))
         if asked.dialect is None:
             return await _send(writer, failure(404, f"nothing is at {asked.path}", code="not_found"))
         self._at_once += 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Dialect = Literal["chat", "responses", "messages", "tokenize", "models"]
+Dialect = Literal["chat", "responses", "messages", "tokenize", "count", "models"]
 """Which interface a request speaks, by its path."""
 
 
@@ -43,6 +43,8 @@ _DIALECTS: dict[str, Dialect] = {
     "/responses": "responses",
     "/messages": "messages",
     "/tokenize": "tokenize",
+    "/messages/count_tokens": "count",
+    "/responses/input_tokens": "count",
     "/models": "models",
 }
 

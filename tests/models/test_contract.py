@@ -19,6 +19,7 @@ from listwise.errors import (
     BadRequest,
     CallError,
     ContextOverflow,
+    Garbled,
     Permanent,
     RateLimited,
     ServerError,
@@ -205,7 +206,7 @@ async def test_nobody_there_is_no_bill(adapter: Adapter) -> None:
 )
 async def test_nonsense_is_an_error_that_may_have_billed(adapter: Adapter, content: bytes) -> None:
     error = await fail(adapter, Http(200, content))
-    assert type(error) is ServerError
+    assert type(error) is Garbled
     assert error.billable
 
 

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import hashlib
+import unicodedata
+
 import pytest
 import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
 from listwise.calls import Call, Message, Sampling
-from listwise.spend.tokens import counter_for
+from listwise.spend import vocabularies
+from listwise.spend.tokens import EARLIER_CLAUDE, LATER_CLAUDE, counter_for
+from listwise.spend.vocabularies import kept_file, vocabulary_of
+
+PASSAGE = (
+    "Photosynthesis is the process by which green plants turn sunlight, water and carbon dioxide into food. "
+    "It takes place in the chloroplasts, and oxygen is given off as a by-product."
+)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +24,7 @@ from listwise.spend.tokens import counter_for
     [
         ("openai/gpt-4o-mini", "exact"),
         ("openai/gpt-3.5-turbo", "exact"),
+        ("openai/gpt-oss-20b", "exact"),
         ("anthropic/claude-sonnet-4-5", "family factor"),
         ("vllm/castorini/rank_zephyr_7b_v1_full", "bytes"),
         ("openai/some-local-model", "bytes"),
@@ -23,22 +34,137 @@ def test_the_rung_follows_the_family(name: str, rung: str) -> None:
     assert counter_for(name).rung == rung
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-2.1",
+        "claude-3-haiku-20240307",
+        "claude-3-7-sonnet-latest",
+        "claude-sonnet-4-20250514",
+        "claude-opus-4-1-20250805",
+        "claude-haiku-4-5",
+        "claude-sonnet-4-5-20250929",
+        "claude-opus-4-6",
+        "anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "claude-sonnet-4@20250514",
+    ],
+)
+def test_models_before_opus_4_7_have_the_earlier_tokenizer(model: str) -> None:
+    assert counter_for(f"anthropic/{model}") is EARLIER_CLAUDE
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-opus-4-7",
+        "claude-opus-4-8",
+        "claude-opus-4-10",
+        "claude-sonnet-5",
+        "claude-opus-5-20260801",
+        "claude-fable-5",
+        "claude-mythos-preview",
+        "nobody-knows",
+    ],
+)
+def test_later_and_unknown_models_have_the_later_one(model: str) -> None:
+    assert counter_for(f"anthropic/{model}") is LATER_CLAUDE
+
+
+def test_claude_counts_more_and_later_claude_more_still() -> None:
+    exact = counter_for("openai/gpt-4o").bound(PASSAGE)
+    assert EARLIER_CLAUDE.estimate(PASSAGE) == round(1.12 * exact)
+    assert LATER_CLAUDE.estimate(PASSAGE) == round(1.55 * exact)
+    for counter in (EARLIER_CLAUDE, LATER_CLAUDE):
+        assert counter.estimate(PASSAGE) < counter.bound(PASSAGE) < 3 * counter.estimate(PASSAGE)
+
+
+@pytest.mark.parametrize("text", [" " * 400, "a" * 512, "=" * 77, "\n" * 300, "hi" + "!" * 50])
+def test_what_is_one_token_to_openai_is_counted_by_bytes_for_claude(text: str) -> None:
+    assert EARLIER_CLAUDE.bound(text) >= len(text)
+    assert LATER_CLAUDE.bound(text) >= len(text)
+
+
+def test_claude_reads_composed_characters_so_decomposition_grows_no_bound() -> None:
+    apart = unicodedata.normalize("NFD", "é" * 3 + " ü")
+    assert LATER_CLAUDE.bound(apart) == LATER_CLAUDE.bound("ééé ü")
+
+
 @given(st.text())
 def test_bounds_are_never_below_the_exact_count(text: str) -> None:
     exact = counter_for("openai/gpt-4o").bound(text)
-    assert counter_for("anthropic/claude-x").bound(text) >= exact
     assert counter_for("vllm/x").bound(text) >= exact
+    assert LATER_CLAUDE.bound(text) >= counter_for("openai/gpt-4o").bound(unicodedata.normalize("NFC", text))
+
+
+@given(st.text(), st.sampled_from(["openai/gpt-4o", "openai/gpt-4", "vllm/x"]))
+def test_an_exact_count_is_its_own_estimate_and_no_bound_is_below_an_estimate(text: str, name: str) -> None:
+    counter = counter_for(name)
+    assert counter.estimate(text) <= counter.bound(text)
+    assert counter.rung != "exact" or counter.estimate(text) == counter.bound(text)
 
 
 @given(st.lists(st.text(max_size=50), max_size=5))
 def test_a_call_is_bounded_by_its_messages_and_more(texts: list[str]) -> None:
     counter = counter_for("openai/gpt-4o")
     call = Call(tuple(Message("user", text) for text in texts), Sampling(10))
-    assert counter.call_bound(call) > sum(counter.bound(text) for text in texts)
+    count = counter.count(call)
+    assert count.bound == counter.call_bound(call) > sum(counter.bound(text) for text in texts)
+    assert count.estimate == counter.call_estimate(call) <= count.bound
+    assert count.rung == "exact"
     assert counter.call_bound(Call(call.messages, call.sampling, "order", 20)) > counter.call_bound(call)
+
+
+def test_an_estimate_of_a_call_is_what_openais_cookbook_counts() -> None:
+    call = Call((Message("system", "hello world"), Message("user", "hello")), Sampling(10))
+    assert counter_for("openai/gpt-4o").call_estimate(call) == (3 + 1 + 2) + (3 + 1 + 1) + 3
 
 
 def test_the_embedded_vocabulary_is_openais_own() -> None:
     assert counter_for("openai/gpt-4o").bound("hello world") == 2
     assert tiktoken.encoding_name_for_model("gpt-4o") == "o200k_base"
     assert tiktoken.encoding_name_for_model("gpt-4") == "cl100k_base"
+
+
+def test_a_lone_surrogate_is_counted_all_the_same() -> None:
+    for name in ("openai/gpt-4o", "anthropic/claude-opus-5", "vllm/x"):
+        assert counter_for(name).bound("a\ud800b") >= 3
+
+
+def test_a_very_long_text_is_counted() -> None:
+    assert counter_for("openai/gpt-4o").bound("word " * 300_000) == pytest.approx(300_000, rel=0.01)
+
+
+class TestVocabularies:
+    @pytest.fixture(autouse=True)
+    def _afresh(self) -> None:
+        vocabularies._is_kept.cache_clear()
+        vocabularies.encoding.cache_clear()
+
+    @pytest.mark.parametrize("model", ["text-davinci-003", "davinci", "gpt2"])
+    def test_one_that_would_be_downloaded_is_unknown(
+        self, model: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+        assert vocabulary_of(model) is None
+
+    def test_tiktokens_file_is_used_where_it_lies_whole(self, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+        ranks = b"aGVsbG8= 0\n"
+        address = "https://openaipublic.blob.core.windows.net/encodings/p50k_base.tiktoken"
+        (tmp_path / hashlib.sha1(address.encode()).hexdigest()).write_bytes(ranks)
+        monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+        assert vocabulary_of("text-davinci-003") is None, "another file than tiktoken's own is not used"
+        vocabularies._is_kept.cache_clear()
+        monkeypatch.setitem(vocabularies._SHA256, "p50k_base", hashlib.sha256(ranks).hexdigest())
+        assert vocabulary_of("text-davinci-003") == "p50k_base"
+        assert kept_file("p50k_base", tmp_path) is not None
+
+    def test_an_empty_folder_name_means_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
+        assert vocabularies._folder() is None
+
+    def test_the_older_variable_counts_where_the_newer_is_missing(
+        self, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
+        monkeypatch.setenv("DATA_GYM_CACHE_DIR", str(tmp_path))
+        assert str(vocabularies._folder()) == str(tmp_path)

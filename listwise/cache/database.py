@@ -1,0 +1,306 @@
+"""The cache's database: one table of answers, what its errors mean, and how it keeps within its size.
+
+Which answers go: those stored longest ago. The least recently used could stay longer, but then every hit would be a
+write: it would wait for other writers, and a cache that cannot be written could not be read
+(`eval/benchmarks/cache.py` measures the price). What is read over and over is an experiment run again, which reads
+all of it in the order in which it was stored: there neither rule is better.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os.path import exists
+from pathlib import Path
+
+from listwise.cache.answers import Row
+from listwise.cache.files import path_of
+
+APPLICATION_ID = 0x6C_77_61_6E  # "lwan"
+VERSION = 2
+"""Of the tables. Version 1 had no checksums and was a diskcache database, ``cache.db``."""
+PAGE_BYTES = 4096
+WAL_PAGES = 512
+"""How many pages wait in the ``-wal`` file before they are merged into the database."""
+BESIDE_LIMIT_BYTES = 8 * 2**20
+"""What a cache may take on disk beyond its limit, while it is in use: the ``-wal`` and ``-shm`` files."""
+EVICTED_AT_ONCE = 32
+EVICTED_AT_MOST = 512
+"""Answers that one write evicts. A limit that was lowered is reached over several writes, or by ``cache trim``."""
+
+TABLES = {
+    "answer": "CREATE TABLE answer (id INTEGER PRIMARY KEY, key TEXT NOT NULL, model TEXT NOT NULL, "
+    "stored REAL NOT NULL, value TEXT NOT NULL, checksum BLOB NOT NULL)",
+    "answer_key": "CREATE UNIQUE INDEX answer_key ON answer (key)",
+    "tally": "CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
+}
+
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DENIED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
+
+
+class Unusable(Exception):
+    """The cache cannot be used now: busy, full, read-only, not to be opened, or written by a newer version."""
+
+
+class Damaged(Unusable):
+    """The file is no cache, or no longer one; ``generation`` says which file it was."""
+
+    def __init__(self, message: str, generation: int) -> None:
+        super().__init__(message)
+        self.generation = generation
+
+
+class Superseded(Exception):
+    """The file was set aside, or deleted, since it was opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open connection, for one thread at a time."""
+
+    connection: sqlite3.Connection
+    path: Path
+    generation: int
+    name: str
+    successor: str
+    """The file that stands there once this one was set aside."""
+
+    @classmethod
+    def open(cls, path: Path, generation: int, busy_s: float) -> Database:
+        """Open a file that exists; one of no length is given its tables.
+
+        Raises:
+            Damaged: it is broken, or another program's.
+            Unusable: it cannot be opened, or a newer listwise wrote it.
+        """
+        with _understood(path, generation):
+            connection = _connected(path, busy_s)
+        successor = path_of(path.parent, generation + 1)
+        opened = cls(connection, path, generation, str(path), str(successor))
+        try:
+            with _understood(path, generation):
+                opened._prepare()
+        except Unusable:
+            connection.close()
+            raise
+        return opened
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is still the database in use."""
+        return exists(self.name) and not exists(self.successor)
+
+    def close(self) -> None:
+        """Close it; whatever its state, this does not fail."""
+        try:
+            self.connection.close()
+        except sqlite3.Error:
+            return
+
+    def find(self, key: str) -> tuple[object, object, object] | None:
+        """``(model, value, checksum)`` under a key, as they stand there: text as bytes.
+
+        Raises:
+            Unusable: see `Database.open`.
+        """
+        try:
+            found: tuple[object, object, object] | None = self.connection.execute(
+                "SELECT model, value, checksum FROM answer WHERE key = ?", (key,)
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise _named(error, self.path, self.generation) from error
+        return found
+
+    def write(self, rows: Collection[Row], damaged: Mapping[str, object], limit_bytes: int) -> int:
+        """Remove damaged answers (key: checksum as found), keep new ones, evict; all of it or nothing.
+
+        An answer that is there stays: what one process has read, it reads again. Returns how many were evicted.
+
+        Raises:
+            Unusable: see `Database.open`.
+            Superseded: it is not the database in use any more.
+        """
+        with self.transaction():
+            removed = sum(
+                self.connection.execute("DELETE FROM answer WHERE key = ? AND checksum IS ?", pair).rowcount
+                for pair in damaged.items()
+            )
+            self.insert(rows)
+            evicted = self.evict(limit_bytes, EVICTED_AT_MOST)
+            self.tally("damaged", removed)
+        self.shrink(limit_bytes, WAL_PAGES)
+        return evicted
+
+    def insert(self, rows: Collection[Row]) -> int:
+        """Add answers within a transaction; returns how many were not there yet."""
+        return self.connection.executemany(
+            "INSERT INTO answer (key, model, stored, value, checksum) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (key) DO NOTHING",
+            rows,
+        ).rowcount
+
+    def evict(self, limit_bytes: int, at_most: int) -> int:
+        """Within a transaction, delete the answers stored longest ago until the rest is within the limit."""
+        evicted = 0
+        while evicted < at_most and self.used_bytes() > limit_bytes:
+            gone = self.connection.execute(
+                "DELETE FROM answer WHERE id IN (SELECT id FROM answer ORDER BY id LIMIT ?)", (EVICTED_AT_ONCE,)
+            ).rowcount
+            if not gone:
+                break
+            evicted += gone
+        self.tally("evicted", evicted)
+        return evicted
+
+    def shrink(self, limit_bytes: int, at_most_pages: int) -> None:
+        """Give pages that hold nothing back to the disk, if the file is larger than the limit."""
+        if (over := self.page_count - limit_bytes // PAGE_BYTES) > 0:
+            with _understood(self.path, self.generation):
+                self.connection.execute(f"PRAGMA incremental_vacuum({min(over, at_most_pages)})").fetchall()
+
+    def used_bytes(self) -> int:
+        """Bytes of the pages that hold something."""
+        return (self.page_count - self._number("freelist_count")) * PAGE_BYTES
+
+    @property
+    def page_count(self) -> int:
+        """Pages of the file, empty ones too."""
+        return self._number("page_count")
+
+    def tally(self, name: str, count: int) -> None:
+        """Add to what is counted over the cache's life."""
+        if count:
+            self.connection.execute(
+                "INSERT INTO tally VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET count = count + excluded.count",
+                (name, count),
+            )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write, all of it or nothing.
+
+        Raises:
+            Unusable: see `Database.open`.
+            Superseded: it is not the database in use any more.
+        """
+        with _understood(self.path, self.generation):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                # Salvage waits for the transactions that are under way, so from here on nothing is missed.
+                if not self.is_current:
+                    raise Superseded
+                yield
+                self.connection.execute("COMMIT")
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Ask anything; errors as those of `Database.open`."""
+        with _understood(self.path, self.generation):
+            yield self.connection
+
+    def _number(self, pragma: str) -> int:
+        with _understood(self.path, self.generation):
+            (number,) = self.connection.execute(f"PRAGMA {pragma}").fetchone()
+        return int(number)
+
+    def _prepare(self) -> None:
+        if self._is_new():
+            self._create()
+        for pragma in (
+            "synchronous = NORMAL",
+            f"wal_autocheckpoint = {WAL_PAGES}",
+            f"journal_size_limit = {WAL_PAGES * PAGE_BYTES}",
+        ):
+            self.connection.execute(f"PRAGMA {pragma}")
+
+    def _is_new(self) -> bool:
+        application, version = self._number("application_id"), self._number("user_version")
+        tables = self.connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        ).fetchall()
+        if application == APPLICATION_ID and version > VERSION:
+            raise Unusable(f"{self.path} was written by a newer listwise; update this one")
+        if not tables and application in (0, APPLICATION_ID):
+            return True
+        if application != APPLICATION_ID or version != VERSION or _decoded(tables) != TABLES:
+            raise Damaged(f"{self.path} is another program's database", self.generation)
+        return False
+
+    def _create(self) -> None:
+        """To be called under the lock of `listwise.cache.files`."""
+        execute = self.connection.execute
+        execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        execute("PRAGMA auto_vacuum = INCREMENTAL")
+        execute("PRAGMA journal_mode = WAL")
+        execute("BEGIN IMMEDIATE")
+        try:
+            for statement in TABLES.values():
+                execute(statement)
+            execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            execute(f"PRAGMA user_version = {VERSION}")
+            execute("COMMIT")
+        finally:
+            if self.connection.in_transaction:
+                execute("ROLLBACK")
+
+
+def connect(path: Path, way: str, busy_s: float) -> sqlite3.Connection:
+    """A connection that runs nothing a hostile file may hold, and gives text as bytes.
+
+    Raises:
+        sqlite3.Error: the file cannot be opened or read.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{way}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
+    )
+    connection.text_factory = bytes
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _connected(path: Path, busy_s: float) -> sqlite3.Connection:
+    """SQLite itself must write to read beside writers, except where it is told that nothing changes."""
+    try:
+        return connect(path, "mode=rw", busy_s)
+    except sqlite3.OperationalError as error:
+        if _code(error) not in _DENIED or os.access(path.parent, os.W_OK):
+            raise
+        return connect(path, "mode=ro&immutable=1", busy_s)
+
+
+def _decoded(tables: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode(errors="replace"): sql.decode(errors="replace") for name, sql in tables}
+
+
+@contextmanager
+def _understood(path: Path, generation: int) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _named(error, path, generation) from error
+
+
+def _named(error: sqlite3.Error, path: Path, generation: int) -> Unusable:
+    said = f"{path}: {error}"
+    if _code(error) in _DAMAGE or "no such table" in str(error):
+        return Damaged(said, generation)
+    return Unusable(said)
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 where the error is the Python module's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -1,0 +1,103 @@
+"""OpenAI's vocabularies, without ever downloading one.
+
+tiktoken fetches a vocabulary at first use and keeps it in a folder: ``$TIKTOKEN_CACHE_DIR``, else
+``$DATA_GYM_CACHE_DIR``, else ``data-gym-cache`` among the temporary files; an empty variable turns the folder off
+(``tiktoken/load.py`` of 0.14). A file that lies there whole is used; else ``bpe-openai`` brings along the two that
+current models use, and agrees with tiktoken on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Protocol
+
+LONGEST_TEXT = 500_000
+"""Characters that are counted at a time: the embedded encoder takes less than a million."""
+REMEMBERED_TEXTS = 128
+"""How many texts' counts are remembered: a prompt is counted again for each attempt, and for its estimate."""
+
+EMBEDDED = frozenset({"cl100k_base", "o200k_base"})
+"""What ``bpe-openai`` brings along."""
+
+_SAME_TEXT_AS = {"o200k_harmony": "o200k_base", "p50k_edit": "p50k_base"}
+"""Vocabularies that differ from another in special tokens only, which a text never becomes."""
+
+_FILES = "https://openaipublic.blob.core.windows.net/encodings/{name}.tiktoken"
+_SHA256 = {
+    "r50k_base": "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
+    "p50k_base": "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069",
+    "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+    "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+}
+"""Of the files that tiktoken keeps, as in its own ``tiktoken_ext/openai_public.py``."""
+
+
+class Encoding(Protocol):
+    """What tiktoken and bpe-openai have in common."""
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        """The tokens of a text, in which nothing is special."""
+        ...
+
+
+def vocabulary_of(model: str) -> str | None:
+    """The vocabulary of one of OpenAI's models by its name; None where it is unknown, or not to be had offline."""
+    import tiktoken
+
+    try:
+        name = tiktoken.encoding_name_for_model(model)
+    except KeyError:
+        return None
+    name = _SAME_TEXT_AS.get(name, name)
+    return name if name in EMBEDDED or _is_kept(name) else None
+
+
+@lru_cache(maxsize=REMEMBERED_TEXTS)
+def count(text: str, vocabulary: str) -> int:
+    """Tokens of a text; one longer than `LONGEST_TEXT` is cut there, which changes a few tokens a cut at most."""
+    encode = encoding(vocabulary).encode_ordinary
+    return sum(len(encode(text[at : at + LONGEST_TEXT])) for at in range(0, len(text), LONGEST_TEXT))
+
+
+@cache
+def encoding(vocabulary: str) -> Encoding:
+    """The encoder of a vocabulary: tiktoken's, if its file is at hand, else the embedded one."""
+    if _is_kept(vocabulary):
+        import tiktoken
+
+        return tiktoken.get_encoding(vocabulary)
+    import bpe_openai
+
+    embedded: Encoding = bpe_openai.get_encoding(vocabulary)
+    return embedded
+
+
+@cache
+def _is_kept(vocabulary: str) -> bool:
+    folder = _folder()
+    return folder is not None and kept_file(vocabulary, folder) is not None
+
+
+def kept_file(vocabulary: str, folder: Path) -> Path | None:
+    """tiktoken's file of a vocabulary in its folder; None where it is missing or not whole: it would be fetched."""
+    if vocabulary not in _SHA256:
+        return None
+    address = _FILES.format(name=vocabulary)
+    file = folder / hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
+    try:
+        kept = file.read_bytes()
+    except OSError:
+        return None
+    return file if hashlib.sha256(kept).hexdigest() == _SHA256[vocabulary] else None
+
+
+def _folder() -> Path | None:
+    """Where tiktoken keeps its vocabularies; None where it keeps none."""
+    for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
+        if (named := os.environ.get(variable)) is not None:
+            return Path(named) if named else None
+    return Path(tempfile.gettempdir()) / "data-gym-cache"

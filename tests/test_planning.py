@@ -1,0 +1,161 @@
+"""What a plan promises, held against real runs over a real server on the loopback."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from listwise import Candidate, Query, Request, Reranker
+from listwise.planning import Plan, work_key
+from listwise.policy import Policy
+from listwise.strategies import StrategyName
+from tests.loopback import Asked, Said, ScriptedServer, failure
+
+MODEL = "openai/gpt-4o"
+RATES = {"input": Decimal("2.5"), "output": Decimal(10)}
+
+
+def backwards(asked: Asked) -> Said:
+    """Turns every window round, and counts tokens by OpenAI's published rule."""
+    import bpe_openai
+
+    encoding = bpe_openai.get_encoding("o200k_base")
+    messages = asked.body["messages"]
+    tokens = 3 + sum(3 + len(encoding.encode(m["role"])) + len(encoding.encode(m["content"])) for m in messages)
+    last = max(map(int, re.findall(r"\[(\d+)\]", asked.prompt)))
+    text = " > ".join(f"[{number}]" for number in range(last, 0, -1))
+    return Said(text, tokens, len(encoding.encode(text)))
+
+
+@pytest.fixture
+def requests() -> list[Request]:
+    """Passages of very different lengths, the longest of which the first stage ranks last."""
+    return [
+        Request(
+            Query(f"q{n}", f"what is {n}"),
+            tuple(Candidate(f"d{n}-{at}", f"passage {at} " + "word " * (at * (n + 1))) for at in range(40)),
+        )
+        for n in range(4)
+    ]
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer(backwards) as running:
+        yield running
+
+
+def settings(server: ScriptedServer, tmp_path: Path, **more: Any) -> dict[str, Any]:
+    prices = tmp_path / "prices.toml"
+    prices.write_text(f'["{MODEL}"]\ninput = 2.5\noutput = 10\n')
+    return {
+        "llm": MODEL,
+        "base_url": server.base_url,
+        "prices": prices,
+        "local": "none",
+        "escalate": "always",
+        "cache": "off",
+        **more,
+    }
+
+
+def bill(server: ScriptedServer) -> float:
+    return float(sum((i * RATES["input"] + o * RATES["output"] for i, o in server.billed), Decimal(0)) / 10**6)
+
+
+@pytest.mark.parametrize("strategy", ["sliding", "single", "full"])
+def test_the_bill_is_near_the_plan_and_never_above_the_high_figure(
+    requests: list[Request], server: ScriptedServer, tmp_path: Path, strategy: StrategyName
+) -> None:
+    with Reranker(**settings(server, tmp_path, strategy=strategy)) as reranker:
+        plan = reranker.plan(requests)
+        assert server.requests == []
+        receipts = [ranking.receipt for ranking in reranker.rerank_many(requests)]
+    (line,) = plan.strategies
+    assert line.calls == sum(receipt.calls for receipt in receipts)
+    assert line.passages_read == sum(receipt.passages_read for receipt in receipts)
+    assert line.usd.low <= bill(server) <= line.usd.high
+    assert line.input_tokens.low <= sum(receipt.input_tokens for receipt in receipts) <= line.input_tokens.high
+    if strategy != "sliding":  # what its windows show depends on the answers
+        assert abs(bill(server) / line.usd.expected - 1) < 0.1
+
+
+def test_what_is_cached_costs_nothing_in_the_plan_either(
+    requests: list[Request], server: ScriptedServer, tmp_path: Path
+) -> None:
+    chosen = settings(server, tmp_path, cache=str(tmp_path / "c"))
+    with Reranker(**chosen) as reranker:
+        list(reranker.rerank_many(requests[:3]))
+        plan = reranker.plan(requests)
+    (line,) = plan.strategies
+    assert (line.calls, line.cached) == (12, 9)
+    with Reranker(**chosen) as reranker:
+        assert reranker.plan(requests[:3]).strategies[0].usd.high == 0
+
+
+def test_plans_learn_from_what_was_billed(requests: list[Request], tmp_path: Path) -> None:
+    def dearer(asked: Asked) -> Said:
+        said = backwards(asked)
+        assert said.input_tokens is not None
+        return Said(said.text, round(said.input_tokens * 1.4), 200)
+
+    with ScriptedServer(dearer) as server, Reranker(**settings(server, tmp_path)) as reranker:
+        first = reranker.plan(requests)
+        list(reranker.rerank_many(requests))
+        learned = reranker.plan(requests)
+        cost = bill(server)
+    assert (first.learned_from, learned.learned_from) == (0, 12)
+    errors = [abs(cost / plan.strategies[0].usd.expected - 1) for plan in (first, learned)]
+    assert errors[1] < errors[0]
+    assert learned.strategies[0].output_tokens.expected == 12 * 200
+
+
+def test_budgets_are_in_the_plan(requests: list[Request], server: ScriptedServer, tmp_path: Path) -> None:
+    def plan(**more: Any) -> Plan:
+        with Reranker(**settings(server, tmp_path, **more)) as reranker:
+            return reranker.plan(requests)
+
+    assert plan(max_calls=1).strategies[0].calls == 4
+    assert plan(budget_usd="0.001").strategies[0].usd.high <= 0.004
+    assert plan(budget_total_usd="0.001").strategies[0].usd.high == 0.001
+
+
+def test_routes_and_strategies_side_by_side(
+    requests: list[Request], server: ScriptedServer, tmp_path: Path
+) -> None:
+    with Reranker(**settings(server, tmp_path, escalate=0.5)) as reranker:
+        plan = reranker.plan([*requests, Request(Query("e", "e"), ())], strategies=("single", "sliding"))
+    assert plan.routes == {"llm": 2, "first_stage": 2, "empty": 1}
+    assert [line.strategy for line in plan.strategies] == ["sliding", "single"]
+    assert [line.calls for line in plan.strategies] == [6, 2]
+
+
+def test_a_sample_is_scaled(requests: list[Request], server: ScriptedServer, tmp_path: Path) -> None:
+    with Reranker(**settings(server, tmp_path)) as reranker:
+        plan = reranker.plan(requests, sample=2)
+    assert (plan.queries, plan.sampled, plan.routes) == (4, 2, {"llm": 4})
+    assert plan.strategies[0].calls == 12
+
+
+def test_without_an_llm_nothing_is_planned(requests: list[Request]) -> None:
+    with Reranker(local="none") as reranker:
+        plan = reranker.plan(requests)
+    assert (plan.routes, plan.strategies) == ({"first_stage": 4}, ())
+
+
+def test_work_is_named_by_what_determines_it(requests: list[Request]) -> None:
+    policy = Policy(llm=MODEL)
+    assert work_key(policy, requests) == work_key(Policy(llm=MODEL, concurrency=2, budget_usd=Decimal(1)), requests)
+    assert work_key(policy, requests) != work_key(Policy(llm=MODEL, window=10, stride=5), requests)
+    assert work_key(policy, requests) != work_key(policy, requests[:3])
+
+
+def test_a_server_that_is_down_is_not_needed(requests: list[Request], tmp_path: Path) -> None:
+    with ScriptedServer(failure(500)) as server, Reranker(**settings(server, tmp_path)) as reranker:
+        reranker.plan(requests)
+        assert server.requests == []
