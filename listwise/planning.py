@@ -19,8 +19,8 @@ from listwise.calls import Call, Completion
 from listwise.errors import InputError
 from listwise.layers import Answer
 from listwise.policy import Policy
-from listwise.spend.ledger import Sample
 from listwise.spend.learned import Learned
+from listwise.spend.ledger import Sample
 from listwise.spend.money import usd_of
 from listwise.spend.prices import bound
 from listwise.spend.tab import Tab

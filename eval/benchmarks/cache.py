@@ -2,8 +2,8 @@
 
     python -m eval.benchmarks.cache [--answers 2000] [--runs 5] [--lru]
 
-Medians over the runs, in microseconds an answer. ``--lru`` adds what hits would cost if each noted that it was used,
-as eviction of the least recently used would have it.
+Medians over the runs, in microseconds an answer. ``--lru`` adds what hits would cost if each noted that it was
+used, as eviction of the least recently used would have it.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
 
 Plans and re-ranks DL19's BM25 top 100 with three strategies. The server is on the loopback, answers with orders of
 its own, and bills exact token counts by OpenAI's published rule (3 tokens a message, 3 for the answer's beginning),
-counted by itself. With a ``--tokenizer-factor`` it bills so many times that, for a model whose tokenizer nobody knows:
-then a second plan, made after the first run, shows what settled attempts taught. Exits with 1 if an error is above a
-tenth (of the second plan, where there is one) or a bill above the high figure.
+counted by itself. With a ``--tokenizer-factor`` it bills so many times that, for a model whose tokenizer nobody
+knows: then a second plan, made after the first run, shows what settled attempts taught. Exits with 1 if an error is
+above a tenth (of the second plan, where there is one) or a bill above the high figure.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ all of it in the order in which it was stored: there neither rule is better.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +36,11 @@ TABLES = {
     "answer_key": "CREATE UNIQUE INDEX answer_key ON answer (key)",
     "tally": "CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
 }
+
+Found = tuple[object, object, object]
+"""Model, value and checksum as they stand in a row: whatever they are, text as bytes."""
+SAME = " AND ".join(f"CAST({name} AS BLOB) IS CAST(? AS BLOB)" for name in ("model", "value", "checksum"))
+"""That a row is still as it was found: another process may have put a sound one in its place."""
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _DENIED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
@@ -68,6 +72,9 @@ class Database:
     name: str
     successor: str
     """The file that stands there once this one was set aside."""
+    frozen: bool
+    """Whether it is read as if nobody wrote it, because SQLite cannot make the files it shares with writers (a
+    read-only folder, a full disk). What is written meanwhile may be missed, and may look like damage."""
 
     @classmethod
     def open(cls, path: Path, generation: int, busy_s: float) -> Database:
@@ -77,12 +84,14 @@ class Database:
             Damaged: it is broken, or another program's.
             Unusable: it cannot be opened, or a newer listwise wrote it.
         """
-        with _understood(path, generation):
-            connection = _connected(path, busy_s)
-        successor = path_of(path.parent, generation + 1)
-        opened = cls(connection, path, generation, str(path), str(successor))
         try:
-            with _understood(path, generation):
+            connection, frozen = _connected(path, busy_s)
+        except sqlite3.Error as error:
+            raise _named(error, path, generation) from error
+        successor = path_of(path.parent, generation + 1)
+        opened = cls(connection, path, generation, str(path), str(successor), frozen)
+        try:
+            with opened.reading():
                 opened._prepare()
         except Unusable:
             connection.close()
@@ -101,22 +110,22 @@ class Database:
         except sqlite3.Error:
             return
 
-    def find(self, key: str) -> tuple[object, object, object] | None:
+    def find(self, key: str) -> Found | None:
         """``(model, value, checksum)`` under a key, as they stand there: text as bytes.
 
         Raises:
             Unusable: see `Database.open`.
         """
         try:
-            found: tuple[object, object, object] | None = self.connection.execute(
+            found: Found | None = self.connection.execute(
                 "SELECT model, value, checksum FROM answer WHERE key = ?", (key,)
             ).fetchone()
         except sqlite3.Error as error:
-            raise _named(error, self.path, self.generation) from error
+            raise self._named(error) from error
         return found
 
-    def write(self, rows: Collection[Row], damaged: Mapping[str, object], limit_bytes: int) -> int:
-        """Remove damaged answers (key: checksum as found), keep new ones, evict; all of it or nothing.
+    def write(self, rows: Collection[Row], damaged: Mapping[str, Found], limit_bytes: int) -> int:
+        """Remove damaged answers (by key, as they were found), keep new ones, evict; all of it or nothing.
 
         An answer that is there stays: what one process has read, it reads again. Returns how many were evicted.
 
@@ -126,8 +135,8 @@ class Database:
         """
         with self.transaction():
             removed = sum(
-                self.connection.execute("DELETE FROM answer WHERE key = ? AND checksum IS ?", pair).rowcount
-                for pair in damaged.items()
+                self.connection.execute(f"DELETE FROM answer WHERE key = ? AND {SAME}", (key, *found)).rowcount
+                for key, found in damaged.items()
             )
             self.insert(rows)
             evicted = self.evict(limit_bytes, EVICTED_AT_MOST)
@@ -159,7 +168,7 @@ class Database:
     def shrink(self, limit_bytes: int, at_most_pages: int) -> None:
         """Give pages that hold nothing back to the disk, if the file is larger than the limit."""
         if (over := self.page_count - limit_bytes // PAGE_BYTES) > 0:
-            with _understood(self.path, self.generation):
+            with self.reading():
                 self.connection.execute(f"PRAGMA incremental_vacuum({min(over, at_most_pages)})").fetchall()
 
     def used_bytes(self) -> int:
@@ -187,7 +196,7 @@ class Database:
             Unusable: see `Database.open`.
             Superseded: it is not the database in use any more.
         """
-        with _understood(self.path, self.generation):
+        with self.reading():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 # Salvage waits for the transactions that are under way, so from here on nothing is missed.
@@ -202,23 +211,30 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Ask anything; errors as those of `Database.open`."""
-        with _understood(self.path, self.generation):
+        try:
             yield self.connection
+        except sqlite3.Error as error:
+            raise self._named(error) from error
 
     def _number(self, pragma: str) -> int:
-        with _understood(self.path, self.generation):
+        with self.reading():
             (number,) = self.connection.execute(f"PRAGMA {pragma}").fetchone()
         return int(number)
 
     def _prepare(self) -> None:
         if self._is_new():
             self._create()
+        if self.frozen:
+            return
         for pragma in (
             "synchronous = NORMAL",
             f"wal_autocheckpoint = {WAL_PAGES}",
             f"journal_size_limit = {WAL_PAGES * PAGE_BYTES}",
         ):
             self.connection.execute(f"PRAGMA {pragma}")
+
+    def _named(self, error: sqlite3.Error) -> Unusable:
+        return Unusable(f"{self.path}: {error}") if self.frozen else _named(error, self.path, self.generation)
 
     def _is_new(self) -> bool:
         application, version = self._number("application_id"), self._number("user_version")
@@ -271,30 +287,22 @@ def connect(path: Path, way: str, busy_s: float) -> sqlite3.Connection:
     return connection
 
 
-def _connected(path: Path, busy_s: float) -> sqlite3.Connection:
-    """SQLite itself must write to read beside writers, except where it is told that nothing changes."""
+def _connected(path: Path, busy_s: float) -> tuple[sqlite3.Connection, bool]:
+    """A connection, and whether it is frozen."""
     try:
-        return connect(path, "mode=rw", busy_s)
+        return connect(path, "mode=rw", busy_s), False
     except sqlite3.OperationalError as error:
-        if _code(error) not in _DENIED or os.access(path.parent, os.W_OK):
+        if _code(error) not in _DENIED:
             raise
-        return connect(path, "mode=ro&immutable=1", busy_s)
+        return connect(path, "mode=ro&immutable=1", busy_s), True
 
 
 def _decoded(tables: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode(errors="replace"): sql.decode(errors="replace") for name, sql in tables}
 
 
-@contextmanager
-def _understood(path: Path, generation: int) -> Iterator[None]:
-    """SQLite's errors as ours."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _named(error, path, generation) from error
-
-
 def _named(error: sqlite3.Error, path: Path, generation: int) -> Unusable:
+    """SQLite's errors as ours."""
     said = f"{path}: {error}"
     if _code(error) in _DAMAGE or "no such table" in str(error):
         return Damaged(said, generation)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from listwise.cache.answers import Row, readable, unsealed
-from listwise.cache.database import Database
+from listwise.cache.database import Database, Found
 from listwise.cache.worker import Worker
 from listwise.calls import Completion
 
@@ -72,11 +72,11 @@ class Desk:
         self._clock = clock
         self._counts = counts
         self._complain = complain
-        self._reader = Worker("listwise-cache-reader", directory, waits.busy_s, complain)
-        self._writer = Worker("listwise-cache-writer", directory, waits.busy_s, complain)
+        self._reader = Worker("listwise-cache-reader", directory, waits.busy_s, clock, complain)
+        self._writer = Worker("listwise-cache-writer", directory, waits.busy_s, clock, complain)
         self._lock = threading.Lock()
         self._waiting: dict[str, Row] = {}
-        self._damaged: dict[str, object] = {}
+        self._damaged: dict[str, Found] = {}
         self._rests_until = float("-inf")
 
     def waiting(self, key: str) -> Completion | None:
@@ -111,7 +111,7 @@ class Desk:
             self._counts.damaged += 1
             self._complain("an entry of the answer cache is damaged; it is removed and asked for again", key)
             with self._lock:
-                self._damaged[key] = found[-1]
+                self._damaged[key] = found
             self._writer.submit(self._write)
         return answer
 
@@ -131,7 +131,7 @@ class Desk:
                 _remove(self._damaged, damaged)
         self._drop(WAITING_AT_MOST)
 
-    def _wrote(self, rows: Collection[Row], damaged: Mapping[str, object], database: Database) -> bool:
+    def _wrote(self, rows: Collection[Row], damaged: Mapping[str, Found], database: Database) -> bool:
         self._counts.evicted += database.write(rows, damaged, self._limit_bytes)
         return True
 

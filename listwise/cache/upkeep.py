@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from listwise.cache.access import PATIENCE_S, in_use, refused
-from listwise.cache.database import Damaged, Database
+from listwise.cache.database import SAME, Damaged, Database
 from listwise.cache.files import Aside, current, path_of, remove_aside, set_aside
 from listwise.cache.opening import found, opened
 from listwise.cache.salvage import VERSION_1, Salvaged, row_of, salvage, version_1
@@ -105,8 +105,8 @@ def clear_aside(directory: Path) -> list[Aside]:
         return remove_aside(directory)
 
 
-def _entries(database: Database) -> Iterator[tuple[int, object, bool]]:
-    """``(id, checksum, whether it holds)`` of every entry."""
+def _entries(database: Database) -> Iterator[tuple[int, object, object, object, object, object]]:
+    """Every row."""
     last = -(2**63)
     while True:
         with database.reading() as connection:
@@ -116,8 +116,7 @@ def _entries(database: Database) -> Iterator[tuple[int, object, bool]]:
             ).fetchall()
         if not rows:
             return
-        for number, *row in rows:
-            yield number, row[-1], row_of(*row) is not None
+        yield from rows
         last = rows[-1][0]
 
 
@@ -130,14 +129,15 @@ def _check_file(database: Database) -> None:
 
 def _checked_entries(database: Database, *, keep: bool) -> Verdict:
     sound = 0
-    damaged: list[tuple[int, object]] = []
-    for number, seal, is_sound in _entries(database):
-        sound += is_sound
-        if not is_sound:
-            damaged.append((number, seal))
+    damaged: list[tuple[int, object, object, object]] = []
+    for number, key, model, stored, value, seal in _entries(database):
+        if row_of(key, model, stored, value, seal) is None:
+            damaged.append((number, model, value, seal))
+        else:
+            sound += 1
     if damaged and not keep:
         with database.transaction():
-            database.connection.executemany("DELETE FROM answer WHERE id = ? AND checksum IS ?", damaged)
+            database.connection.executemany(f"DELETE FROM answer WHERE id = ? AND {SAME}", damaged)
             database.tally("damaged", len(damaged))
     return Verdict(sound, len(damaged), None)
 

@@ -12,6 +12,8 @@ from listwise.cache.opening import opened
 
 T = TypeVar("T")
 
+FROZEN_S = 1.0
+"""How long a database that could only be opened frozen is read, before it is opened again."""
 TRIES = 3
 """How often a piece of work is begun: a database that is set aside, or was by another process, is opened again."""
 
@@ -19,12 +21,21 @@ TRIES = 3
 class Worker:
     """Does one thing after another with the database in use."""
 
-    def __init__(self, name: str, directory: Path, busy_s: float, complain: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        busy_s: float,
+        clock: Callable[[], float],
+        complain: Callable[[str, str], None],
+    ) -> None:
         """``complain(what, detail)`` hears of what fails; ``busy_s`` is how long locks are waited for."""
         self._directory = directory
         self._busy_s = busy_s
+        self._clock = clock
         self._complain = complain
         self._database: Database | None = None
+        self._frozen_until = float("-inf")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
@@ -43,7 +54,6 @@ class Worker:
             except Superseded:
                 broken = None
             except (Unusable, OSError) as error:
-                self._leave()
                 self._complain("the answer cache cannot be used", str(error))
                 return None
             self._leave()
@@ -57,10 +67,12 @@ class Worker:
             ended.result()
 
     def _opened(self, broken: int | None) -> Database:
-        if self._database is not None and not self._database.is_current:
+        held = self._database
+        if held is not None and (not held.is_current or (held.frozen and self._clock() > self._frozen_until)):
             self._leave()
         if self._database is None:
             self._database = opened(self._directory, self._busy_s, broken)
+            self._frozen_until = self._clock() + FROZEN_S
         return self._database
 
     def _leave(self) -> None:

@@ -120,7 +120,9 @@ def clear(directory: Path, model: str | None, broken: bool, yes: bool) -> None:
     from listwise.cache.upkeep import clear_aside
 
     if broken and model is not None:
-        raise click.UsageError("--model and --broken do not go together: a file that was set aside holds all models")
+        raise click.UsageError(
+            "--model and --broken do not go together: a file that was set aside holds all models"
+        )
     what = "what was set aside" if broken else f"the answers of {model}" if model else "all answers"
     if not yes:
         click.confirm(f"Delete {what} in {directory}?", abort=True)
@@ -138,7 +140,9 @@ def _show(found: Survey, limit: int) -> None:
 
     click.echo(f"{found.directory}: {found.answers:,} answers, {_size(found.size)} of {_size(limit)}")
     if found.oldest is not None:
-        click.echo(f"oldest stored {_day(found.oldest)}; {found.evicted:,} evicted and {found.damaged:,} damaged so far")
+        click.echo(
+            f"oldest stored {_day(found.oldest)}; {found.evicted:,} evicted and {found.damaged:,} damaged so far"
+        )
     if found.holdings:
         table = Table(box=None, pad_edge=False)
         table.add_column("model")

@@ -114,7 +114,7 @@ def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:
     screen.print(table)
     screen.print(f"price: {plan.price_source or 'unknown; give one with --price or --prices'}", markup=False)
     learned = f"; corrected by {plan.learned_from} settled attempts of this model" if plan.learned_from else ""
-    screen.print(f"input tokens: by the rung \"{plan.counted}\"{learned}", markup=False)
+    screen.print(f'input tokens: by the rung "{plan.counted}"{learned}', markup=False)
 
 
 def _dollars(plan: Plan, usd: Span) -> tuple[str, str, str]:

@@ -66,8 +66,11 @@ def neutralise(text: str, style: Style = "brackets") -> str:
 
 def reread(text: str) -> str:
     """The text, with UTF-8 that was read as Latin-1 read again. Before whitespace is looked for: a misread ``à``
-    holds a no-break space. Text without control characters is left alone, for it may be meant as it is."""
-    return _MISREAD.sub(_read_again, text) if not text.isascii() and _C1.search(text) else text
+    holds a no-break space. Text without control characters is left alone, for it may be meant as it is; those that
+    are no part of misread UTF-8 are dropped, so that they make none of what stands around them."""
+    if text.isascii() or not _C1.search(text):
+        return text
+    return _C1.sub(_dropped, _MISREAD.sub(_read_again, text))
 
 
 def _read_again(match: re.Match[str]) -> str:
@@ -75,6 +78,10 @@ def _read_again(match: re.Match[str]) -> str:
         return match[0].encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:
         return match[0]
+
+
+def _dropped(control: re.Match[str]) -> str:
+    return " " if control[0].isspace() else ""
 
 
 def _in_parentheses(match: re.Match[str]) -> str:

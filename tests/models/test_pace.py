@@ -42,7 +42,7 @@ ANTHROPIC = {
 
 def test_openai() -> None:
     assert pace_of(OPENAI, now=NOW) == Pace(
-        requests=Quota(10_000, 9999, 8.64), tokens=Quota(2_000_000, 1_994_032, pytest.approx(0.179))
+        requests=Quota(10_000, 9999, 8.64), tokens=Quota(2_000_000, 1_994_032, 179e-3)
     )
 
 

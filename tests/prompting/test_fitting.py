@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from listwise.errors import ConfigError, InputError
@@ -220,6 +220,8 @@ class TestHeadAndTail:
         assert 300 < sum(words(message.content) for message in prompt.messages) <= 400
 
     @given(st.text(max_size=400), st.integers(10, 300), st.sampled_from(COUNTS))
+    @example("ÂÂ\x80", 10, words)
+    @example("ÂÂ\x80\x80\x85", 10, words)
     def test_a_limit_holds_by_the_count(self, text: str, limit: int, count: Callable[[str], int]) -> None:
         rules = ContentRules(keep="head_tail", head_tokens=20, tail_tokens=10)
         passage = prepare(text, rules, count)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
@@ -32,6 +32,8 @@ SCOPES = (
     *(Scope("day", "d"), Scope("account", "a")),
 )
 AMOUNTS = st.integers(0, 400)
+Edge = Literal["fits", "too much", "may yet fit", "never fits"]
+EDGES: st.SearchStrategy[Edge] = st.sampled_from(get_args(Edge))
 CAPS = st.one_of(st.none(), st.integers(0, 1500))
 PATIENCE_S = 100.0
 
@@ -106,6 +108,16 @@ class LedgerMachine(RuleBasedStateMachine):
             self.overrun |= {scope.key for scope in attempt.reservation.scopes}
         attempt.state, attempt.spent = state, nano_usd
 
+    def amount_at(self, edge: Edge, scopes: tuple[Scope, ...]) -> int:
+        """An amount that just fits, or just does not: now, or if all that is under way came out free."""
+        rooms = [(s.cap - self.held(s), s) for s in scopes if s.cap is not None]
+        if not rooms:
+            return 400
+        room, tightest = min(rooms, key=lambda pair: pair[0])
+        if edge in ("may yet fit", "never fits"):
+            room += sum(each.reserved for each in self.under_way(tightest))
+        return max(0, room + (edge in ("too much", "never fits")))
+
     async def ask(self, scopes: tuple[Scope, ...], nano_usd: int) -> Reservation | BudgetExceeded:
         try:
             return await self.ledger.reserve(scopes, nano_usd, patience_s=PATIENCE_S)
@@ -122,10 +134,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def choose_caps(self, caps: tuple[int | None, ...]) -> None:
         self.caps = {scope.key: cap for scope, cap in zip(SCOPES, caps, strict=True)}
 
-    @rule(query=st.sampled_from((None, 0, 1)), run=st.sampled_from((2, 3)), nano_usd=AMOUNTS)
-    def reserve(self, query: int | None, run: int, nano_usd: int) -> None:
+    @rule(query=st.sampled_from((None, 0, 1)), run=st.sampled_from((2, 3)), asked=st.one_of(AMOUNTS, EDGES))
+    def reserve(self, query: int | None, run: int, asked: int | Edge) -> None:
         places = (*(() if query is None else (query,)), run, 4, 5)
         scopes = tuple(Scope(SCOPES[at].kind, SCOPES[at].name, self.caps[SCOPES[at].key]) for at in places)
+        nano_usd = asked if isinstance(asked, int) else self.amount_at(asked, scopes)
         full = next((s for s in scopes if s.cap is not None and self.held(s) + nano_usd > s.cap), None)
         answer = self.runner.run(self.ask(scopes, nano_usd))
         if isinstance(answer, Reservation):
@@ -294,8 +307,8 @@ class SqliteMachine(LedgerMachine):
 
 
 TestMemoryLedger = LedgerMachine.TestCase
-TestMemoryLedger.settings = settings(max_examples=60, stateful_step_count=40)
+TestMemoryLedger.settings = settings(max_examples=150, stateful_step_count=40)
 TestSqliteLedger = SqliteMachine.TestCase
 TestSqliteLedger.settings = settings(
-    max_examples=25, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
 )
