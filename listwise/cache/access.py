@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from listwise.cache.database import Damaged, Database, Superseded, Unusable
+from listwise.cache.connecting import Damaged, Superseded, Unusable
+from listwise.cache.database import Database
 from listwise.cache.files import current
 from listwise.cache.opening import found
 from listwise.errors import ConfigError

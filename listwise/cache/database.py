@@ -16,11 +16,14 @@ from os.path import exists
 from pathlib import Path
 
 from listwise.cache.answers import Row
+from listwise.cache.connecting import ERRORS, Damaged, ReadOnly, Superseded, Unusable, connected, is_emptied, named
 from listwise.cache.files import path_of
 
 APPLICATION_ID = 0x6C_77_61_6E  # "lwan"
 VERSION = 2
 """Of the tables. Version 1 had no checksums and was a diskcache database, ``cache.db``."""
+LATEST_VERSION = 99
+"""A number beyond is damage, not a version to come."""
 PAGE_BYTES = 4096
 WAL_PAGES = 512
 """How many pages wait in the ``-wal`` file before they are merged into the database."""
@@ -42,25 +45,6 @@ Found = tuple[object, object, object]
 SAME = " AND ".join(f"CAST({name} AS BLOB) IS CAST(? AS BLOB)" for name in ("model", "value", "checksum"))
 """That a row is still as it was found: another process may have put a sound one in its place."""
 
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_DENIED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
-
-
-class Unusable(Exception):
-    """The cache cannot be used now: busy, full, read-only, not to be opened, or written by a newer version."""
-
-
-class Damaged(Unusable):
-    """The file is no cache, or no longer one; ``generation`` says which file it was."""
-
-    def __init__(self, message: str, generation: int) -> None:
-        super().__init__(message)
-        self.generation = generation
-
-
-class Superseded(Exception):
-    """The file was set aside, or deleted, since it was opened."""
-
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -78,16 +62,18 @@ class Database:
 
     @classmethod
     def open(cls, path: Path, generation: int, busy_s: float) -> Database:
-        """Open a file that exists; one of no length is given its tables.
+        """Open a file that exists; a new one, of no length, is given its tables.
 
         Raises:
             Damaged: it is broken, or another program's.
             Unusable: it cannot be opened, or a newer listwise wrote it.
         """
+        if is_emptied(path):
+            raise Damaged(f"{path} is empty, but for what waits to be merged into it", generation)
         try:
-            connection, frozen = _connected(path, busy_s)
-        except sqlite3.Error as error:
-            raise _named(error, path, generation) from error
+            connection, frozen = connected(path, busy_s)
+        except ERRORS as error:
+            raise named(error, path, generation) from error
         successor = path_of(path.parent, generation + 1)
         opened = cls(connection, path, generation, str(path), str(successor), frozen)
         try:
@@ -120,7 +106,7 @@ class Database:
             found: Found | None = self.connection.execute(
                 "SELECT model, value, checksum FROM answer WHERE key = ?", (key,)
             ).fetchone()
-        except sqlite3.Error as error:
+        except ERRORS as error:
             raise self._named(error) from error
         return found
 
@@ -169,7 +155,8 @@ class Database:
         """Give pages that hold nothing back to the disk, if the file is larger than the limit."""
         if (over := self.page_count - limit_bytes // PAGE_BYTES) > 0:
             with self.reading():
-                self.connection.execute(f"PRAGMA incremental_vacuum({min(over, at_most_pages)})").fetchall()
+                # Every step of this statement frees one page, and `execute` takes only the first.
+                self.connection.executescript(f"PRAGMA incremental_vacuum({min(over, at_most_pages)})")
 
     def used_bytes(self) -> int:
         """Bytes of the pages that hold something."""
@@ -213,7 +200,7 @@ class Database:
         """Ask anything; errors as those of `Database.open`."""
         try:
             yield self.connection
-        except sqlite3.Error as error:
+        except ERRORS as error:
             raise self._named(error) from error
 
     def _number(self, pragma: str) -> int:
@@ -233,15 +220,15 @@ class Database:
         ):
             self.connection.execute(f"PRAGMA {pragma}")
 
-    def _named(self, error: sqlite3.Error) -> Unusable:
-        return Unusable(f"{self.path}: {error}") if self.frozen else _named(error, self.path, self.generation)
+    def _named(self, error: sqlite3.Error | UnicodeDecodeError) -> Unusable:
+        return ReadOnly(f"{self.path}: {error}") if self.frozen else named(error, self.path, self.generation)
 
     def _is_new(self) -> bool:
         application, version = self._number("application_id"), self._number("user_version")
         tables = self.connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
         ).fetchall()
-        if application == APPLICATION_ID and version > VERSION:
+        if application == APPLICATION_ID and VERSION < version <= LATEST_VERSION:
             raise Unusable(f"{self.path} was written by a newer listwise; update this one")
         if not tables and application in (0, APPLICATION_ID):
             return True
@@ -267,48 +254,5 @@ class Database:
                 execute("ROLLBACK")
 
 
-def connect(path: Path, way: str, busy_s: float) -> sqlite3.Connection:
-    """A connection that runs nothing a hostile file may hold, and gives text as bytes.
-
-    Raises:
-        sqlite3.Error: the file cannot be opened or read.
-    """
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{way}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
-    )
-    connection.text_factory = bytes
-    try:
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA cell_size_check = ON")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-def _connected(path: Path, busy_s: float) -> tuple[sqlite3.Connection, bool]:
-    """A connection, and whether it is frozen."""
-    try:
-        return connect(path, "mode=rw", busy_s), False
-    except sqlite3.OperationalError as error:
-        if _code(error) not in _DENIED:
-            raise
-        return connect(path, "mode=ro&immutable=1", busy_s), True
-
-
 def _decoded(tables: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode(errors="replace"): sql.decode(errors="replace") for name, sql in tables}
-
-
-def _named(error: sqlite3.Error, path: Path, generation: int) -> Unusable:
-    """SQLite's errors as ours."""
-    said = f"{path}: {error}"
-    if _code(error) in _DAMAGE or "no such table" in str(error):
-        return Damaged(said, generation)
-    return Unusable(said)
-
-
-def _code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; 0 where the error is the Python module's own."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,8 @@ from listwise.calls import Completion
 T = TypeVar("T")
 
 ROWS_AT_ONCE = 256
-"""Answers in one transaction."""
+BYTES_AT_ONCE = 2**20
+"""Answers, and bytes of them, in one transaction; one answer at least."""
 WAITING_AT_MOST = 1024
 """Answers that wait in memory while they cannot be written."""
 
@@ -111,7 +112,8 @@ class Desk:
             self._counts.damaged += 1
             self._complain("an entry of the answer cache is damaged; it is removed and asked for again", key)
             with self._lock:
-                self._damaged[key] = found
+                if len(self._damaged) < WAITING_AT_MOST:
+                    self._damaged[key] = found
             self._writer.submit(self._write)
         return answer
 
@@ -119,7 +121,7 @@ class Desk:
         """All that waits, and what comes in meanwhile."""
         while self._clock() >= self._rests_until:
             with self._lock:
-                batch = dict(islice(self._waiting.items(), ROWS_AT_ONCE))
+                batch = dict(_batch(self._waiting))
                 damaged = dict(self._damaged)
             if not batch and not damaged:
                 return
@@ -144,6 +146,16 @@ class Desk:
         if given_up:
             self._counts.dropped += len(given_up)
             self._complain("answers could not be kept; asked again, they cost again", f"{len(given_up)} answers")
+
+
+def _batch(waiting: Mapping[str, Row]) -> Iterator[tuple[str, Row]]:
+    """What is written next, in the order in which it came."""
+    taken = 0
+    for key, row in islice(waiting.items(), ROWS_AT_ONCE):
+        if taken and taken + len(row.value) > BYTES_AT_ONCE:
+            return
+        taken += len(row.value)
+        yield key, row
 
 
 def _remove(waiting: dict[str, T], done: dict[str, T]) -> None:

@@ -6,7 +6,8 @@ import os
 from contextlib import nullcontext
 from pathlib import Path
 
-from listwise.cache.database import Damaged, Database, Superseded, Unusable
+from listwise.cache.connecting import Damaged, Superseded, Unusable
+from listwise.cache.database import Database
 from listwise.cache.files import begin, current, locked, path_of
 from listwise.cache.salvage import VERSION_1, Salvaged, salvage
 from listwise.log import get_logger

@@ -7,7 +7,6 @@ hold. Answers are only taken if their checksum holds; version 1 had none, there 
 from __future__ import annotations
 
 import re
-import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -17,7 +16,8 @@ from pathlib import Path
 
 from listwise.cache.answers import Row, checksum, readable, unsealed
 from listwise.cache.carving import carved
-from listwise.cache.database import Database, connect
+from listwise.cache.connecting import ERRORS, connect, is_emptied
+from listwise.cache.database import Database
 from listwise.cache.files import Aside
 
 AT_ONCE = 1000
@@ -76,6 +76,8 @@ def _rows(path: Path) -> Iterator[Row | None]:
 
 def _asked_rows(path: Path) -> Generator[Row | None, None, bool]:
     """What SQLite reads, in the order of storing; returns whether it came to the end."""
+    if is_emptied(path):
+        return False
     try:
         with closing(connect(path, "mode=rw", BUSY_S)) as connection:
             connection.execute("BEGIN IMMEDIATE")  # after what is being written at this moment
@@ -83,7 +85,7 @@ def _asked_rows(path: Path) -> Generator[Row | None, None, bool]:
                 "SELECT key, model, stored, value, checksum FROM answer ORDER BY id"
             ):
                 yield row_of(key, model, stored, value, seal)
-    except sqlite3.Error:
+    except ERRORS:
         return False
     return True
 
@@ -105,7 +107,7 @@ def _old_rows(path: Path) -> Iterator[Row | None]:
                 "SELECT key, tag, store_time, value FROM Cache WHERE raw = 1 AND mode = 1 ORDER BY store_time"
             ):
                 yield _old_row(key, model, stored, value)
-    except sqlite3.Error:
+    except ERRORS:
         return
 
 

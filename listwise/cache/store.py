@@ -7,9 +7,8 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from listwise.cache.answers import sealed
 from listwise.cache.desk import Counts, Desk, Waits
@@ -17,12 +16,13 @@ from listwise.cache.sizes import SIZE_LIMIT_BYTES
 from listwise.calls import Completion
 from listwise.log import get_logger
 
+T = TypeVar("T")
+
+LARGEST_BYTES = 2**20
 LARGEST_SHARE = 16
-"""One answer may take a sixteenth of the size limit."""
+"""One answer may take a sixteenth of the size limit, and no more than 1 MiB: no model writes as much."""
 
 _log = get_logger(__name__)
-_inherited: list[Desk] = []
-"""Of processes that forked this one: their connections must be neither used nor closed here."""
 
 
 class AnswerStore(Protocol):
@@ -63,7 +63,8 @@ class AnswerCache:
         self._clock = clock
         self._now = now
         self._complaints: set[str] = set()
-        self._overdue: Future[Completion | None] | None = None
+        self._overdue_read: Future[Completion | None] | None = None
+        self._overdue_write: Future[None] | None = None
         self._ended = False
         self._desk = self._begin()
 
@@ -74,7 +75,7 @@ class AnswerCache:
         desk = self._own()
         if (waiting := desk.waiting(key)) is not None:
             return waiting
-        if self._is_stuck():
+        if _is_stuck(self._overdue_read):
             return None
         job = desk.read(key)
         try:
@@ -82,7 +83,7 @@ class AnswerCache:
                 return await asyncio.wrap_future(job)
         except TimeoutError:
             if job.running():
-                self._overdue = job
+                self._overdue_read = job
             self._complain("the answer cache does not answer in time", f"{self._waits.read_s} s")
             return None
 
@@ -95,35 +96,35 @@ class AnswerCache:
         except ValueError as error:
             self._refuse(str(error))
             return
-        if len(row.value) > self._size_limit_bytes // LARGEST_SHARE:
+        if len(row.value) > min(LARGEST_BYTES, self._size_limit_bytes // LARGEST_SHARE):
             self._refuse(f"{len(row.value):,} bytes are too many for the size of the cache")
             return
-        written = self._own().keep(row)
-        with suppress(TimeoutError):
+        job = self._own().keep(row)
+        if _is_stuck(self._overdue_write):
+            return
+        try:
             async with asyncio.timeout(self._waits.write_s):
-                await asyncio.wrap_future(written)
+                await asyncio.wrap_future(job)
+        except TimeoutError:
+            if job.running():
+                self._overdue_write = job
 
     def close(self) -> None:
         """Wait for what is being written, and close the database; may be called again."""
         if not self._ended:
             self._ended = True
             if self._desk.pid == os.getpid():
-                self._desk.close(wait_for_reads=not self._is_stuck())
+                self._desk.close(wait_for_reads=not _is_stuck(self._overdue_read))
 
     def _own(self) -> Desk:
         """The desk of this process."""
         if self._desk.pid != os.getpid():
-            _inherited.append(self._desk)
-            self._overdue = None
+            self._overdue_read = self._overdue_write = None
             self._desk = self._begin()
         return self._desk
 
     def _begin(self) -> Desk:
         return Desk(self.directory, self._size_limit_bytes, self._waits, self._clock, self.counts, self._complain)
-
-    def _is_stuck(self) -> bool:
-        """Whether the thread that reads still waits for something (a disk that hangs): others would wait too."""
-        return self._overdue is not None and not self._overdue.done()
 
     def _refuse(self, why: str) -> None:
         self.counts.dropped += 1
@@ -134,3 +135,8 @@ class AnswerCache:
         level = _log.debug if what in self._complaints else _log.warning
         self._complaints.add(what)
         level(what, detail=detail, cache=str(self.directory))
+
+
+def _is_stuck(overdue: Future[T] | None) -> bool:
+    """Whether a thread still waits for something (a lock, a disk that hangs): whoever came next would wait too."""
+    return overdue is not None and not overdue.done()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from listwise.cache.access import in_use
+from listwise.cache.access import in_use, refused
 from listwise.cache.database import Database
 from listwise.cache.files import Aside, set_aside, size_in_use
 from listwise.cache.salvage import version_1
@@ -55,13 +56,14 @@ class Survey:
 
 def survey(directory: Path, book: PriceBook | None = None) -> Survey:
     """Count what is there. Damage is not looked for (see `verify`)."""
-    aside, old = tuple(set_aside(directory)), version_1(directory)
+    with refused(directory):
+        aside, old = tuple(set_aside(directory)), version_1(directory)
     with in_use(directory) as database:
         if database is None:
             return Survey(directory, None, 0, 0, None, (), 0, 0, aside, old)
         with database.reading() as connection:
-            (oldest,) = connection.execute("SELECT min(stored) FROM answer").fetchone()
-            tally = {name.decode(): count for name, count in connection.execute("SELECT name, count FROM tally")}
+            (oldest,) = connection.execute("SELECT min(CAST(stored AS REAL)) FROM answer").fetchone()
+            damaged, evicted = (_tallied(connection, name) for name in ("damaged", "evicted"))
         return Survey(
             directory,
             database.path,
@@ -69,28 +71,34 @@ def survey(directory: Path, book: PriceBook | None = None) -> Survey:
             database.used_bytes(),
             oldest,
             tuple(_holdings(database, book or PriceBook())),
-            tally.get("damaged", 0),
-            tally.get("evicted", 0),
+            damaged,
+            evicted,
             aside,
             old,
         )
 
 
+def _tallied(connection: sqlite3.Connection, name: str) -> int:
+    found = connection.execute("SELECT CAST(count AS INTEGER) FROM tally WHERE name = ?", (name,)).fetchone()
+    return int(found[0]) if found else 0
+
+
 def _holdings(database: Database, book: PriceBook) -> list[Holding]:
-    """Answers of equal usage are priced together; a value that is no JSON has used nothing."""
+    """Answers of equal usage are priced together; a value that is damaged may have used nothing."""
     names = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens")
     columns = ", ".join(
-        f"CASE WHEN json_valid(value) THEN coalesce(json_extract(value, '$.usage.{name}'), 0) ELSE 0 END"
+        f"CASE WHEN json_valid(value) THEN max(0, CAST(json_extract(value, '$.usage.{name}') AS INTEGER)) END"
         for name in names
     )
     found: dict[str, Holding] = {}
     with database.reading() as connection:
         for model, count, *tokens in connection.execute(
-            f"SELECT CAST(model AS BLOB), count(*), {columns} FROM answer GROUP BY 1, 3, 4, 5, 6 ORDER BY 1"
+            f"SELECT coalesce(CAST(model AS BLOB), x''), count(*), {columns} FROM answer "
+            "GROUP BY 1, 3, 4, 5, 6 ORDER BY 1"
         ):
             name = model.decode(errors="replace")
             so_far = found.get(name, Holding(name, 0, 0, 0, 0))
-            usage = Usage(*(int(number) for number in tokens))
+            usage = Usage(*(int(number or 0) for number in tokens))
             price = book.find(name)
             nano_usd = None if price is None else (so_far.nano_usd or 0) + count * price.cost(usage)
             found[name] = Holding(

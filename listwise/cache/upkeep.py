@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from listwise.cache.access import PATIENCE_S, in_use, refused
-from listwise.cache.database import SAME, Damaged, Database
+from listwise.cache.connecting import Damaged
+from listwise.cache.database import SAME, Database
 from listwise.cache.files import Aside, current, path_of, remove_aside, set_aside
 from listwise.cache.opening import found, opened
 from listwise.cache.salvage import VERSION_1, Salvaged, row_of, salvage, version_1
@@ -31,8 +32,8 @@ class Verdict:
     """Entries that are not."""
     broken: str | None
     """What SQLite says of the file itself, if it is damaged."""
-    salvaged: tuple[Salvaged, ...] = ()
-    """What was copied into a new file, if the old one was set aside."""
+    aside: Path | None = None
+    """The file, if it was set aside; ``answers`` could be read, and were copied into a new one."""
 
     @property
     def is_sound(self) -> bool:
@@ -50,8 +51,10 @@ def verify(directory: Path, *, keep: bool = False) -> Verdict:
                 _check_file(database)
                 return _checked_entries(database, keep=keep)
         except Damaged as damage:
-            kept = () if keep else (_replace(directory, damage.generation),)
-            return Verdict(sum(copied.found for copied in kept), 0, str(damage), kept)
+            if keep:
+                return Verdict(0, 0, str(damage))
+            salvaged = _replace(directory, damage.generation)
+            return Verdict(salvaged.found, 0, str(damage), salvaged.path)
 
 
 def clear(directory: Path, model: str | None = None) -> int:
@@ -121,8 +124,9 @@ def _entries(database: Database) -> Iterator[tuple[int, object, object, object, 
 
 
 def _check_file(database: Database) -> None:
+    """Its pages and its index: an answer that is missing from the index would never be found."""
     with database.reading() as connection:
-        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if said != b"ok":
         raise Damaged(f"{database.path}: {said.decode(errors='replace')}", database.generation)
 

@@ -71,12 +71,14 @@ def verify(context: click.Context, keep: bool) -> None:
     from listwise.cache.upkeep import verify as check
 
     verdict = check(context.obj, keep=keep)
-    click.echo(f"{context.obj}: {verdict.answers:,} answers are sound, {verdict.damaged:,} entries damaged")
-    if verdict.damaged:
-        click.echo("they are still there: run again without --keep" if keep else "they were removed")
     if verdict.broken:
         click.echo(f"the file is broken: {verdict.broken}")
-    _show_salvaged(verdict.salvaged)
+    else:
+        click.echo(f"{context.obj}: {verdict.answers:,} answers are sound, {verdict.damaged:,} entries damaged")
+    if verdict.aside:
+        click.echo(f"set aside: {verdict.aside}; {verdict.answers:,} answers could be read, and were copied")
+    if verdict.damaged:
+        click.echo("they are still there: run again without --keep" if keep else "they were removed")
     if not verdict.is_sound:
         context.exit(1)
 
@@ -116,6 +118,7 @@ def salvage(directory: Path, files: tuple[Path, ...]) -> None:
 @click.pass_obj
 def clear(directory: Path, model: str | None, broken: bool, yes: bool) -> None:
     """Delete answers for good: asking again will cost money again."""
+    from listwise.cache.files import set_aside
     from listwise.cache.upkeep import clear as delete
     from listwise.cache.upkeep import clear_aside
 
@@ -131,6 +134,8 @@ def clear(directory: Path, model: str | None, broken: bool, yes: bool) -> None:
         click.echo(f"{len(gone)} files deleted, {_size(sum(aside.size for aside in gone))}")
     else:
         click.echo(f"{delete(directory, model):,} answers deleted")
+        if found := set_aside(directory):
+            click.echo(f"{len(found)} files that were set aside hold more: `listwise cache clear --broken`")
 
 
 def _show(found: Survey, limit: int) -> None:

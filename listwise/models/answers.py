@@ -1,8 +1,9 @@
 """How answers are read: checked where they come in, and never believed further than that.
 
 A body that is no answer is an error. A usage that cannot be right (missing, negative, text, more tokens than any
-context has, more cached tokens than there are) does not spoil the answer, which was paid for: the call then costs
-the worst case that was reserved for it. So a server that miscounts makes no call free, and none dearer than that.
+context has, more cached tokens than there are, far fewer than the texts have) does not spoil the answer, which was
+paid for: the call then costs the worst case that was reserved for it. So a server that miscounts makes no call
+free, and none dearer than that.
 """
 
 from __future__ import annotations
@@ -57,17 +58,21 @@ def read_body(body: type[B], content: bytes, failures: Failures) -> B:
         raise failures.of_answer(f"the body is no answer of this interface ({what})") from error
 
 
-def believed(usage: Usage | None, call: Call, model: str) -> Usage:
-    """The usage that a call is settled with: as stated, or the worst case where that cannot be right.
+def believed(usage: Usage | None, call: Call, model: str, text: str) -> Usage:
+    """The usage that a call answered with ``text`` is settled with: as stated, or the worst case where that cannot
+    be right.
 
     ``model`` is ``provider/name``.
     """
+    counter = counter_for(model)
     if usage is not None and (
         usage.cached_input_tokens + usage.cache_write_tokens <= usage.input_tokens <= MOST_TOKENS
         and usage.reasoning_tokens <= usage.output_tokens
+        and counter.call_floor(call) <= usage.input_tokens
+        and counter.floor(text) <= usage.output_tokens
     ):
         return usage
-    return Usage(counter_for(model).call_bound(call), output_tokens=call.sampling.max_output_tokens)
+    return Usage(counter.call_bound(call), output_tokens=call.sampling.max_output_tokens)
 
 
 def order_schema(passages: int, *, counted: bool = True) -> dict[str, object]:

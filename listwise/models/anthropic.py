@@ -213,9 +213,10 @@ def read(content: bytes, call: Call, failures: Failures) -> Completion:
     """
     answer = read_body(_Answer, content, failures)
     identity = failures.identity
+    text = "".join(block.text for block in answer.content if block.type == "text")
     return Completion(
-        text="".join(block.text for block in answer.content if block.type == "text"),
-        usage=believed(answer.usage.usage() if answer.usage else None, call, identity.name),
+        text=text,
+        usage=believed(answer.usage.usage() if answer.usage else None, call, identity.name, text),
         served_by=answer.model or identity.model,
         finish=_FINISHES.get(answer.stop_reason, "other"),
     )

@@ -101,9 +101,10 @@ def read(content: bytes, call: Call, failures: Failures) -> Completion:
     choice = answer.choices[0]
     refusal = choice.message.refusal
     identity = failures.identity
+    text = refusal or choice.message.content or ""
     return Completion(
-        text=refusal or choice.message.content or "",
-        usage=believed(answer.usage.usage() if answer.usage else None, call, identity.name),
+        text=text,
+        usage=believed(answer.usage.usage() if answer.usage else None, call, identity.name, text),
         served_by=answer.model or identity.model,
         finish="refusal" if refusal else _FINISHES.get(choice.finish_reason, "other"),
     )

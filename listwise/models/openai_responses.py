@@ -102,9 +102,10 @@ def read(content: bytes, call: Call, failures: Failures) -> Completion:
     parts = [part for output in answer.output if output.type == "message" for part in output.content or ()]
     refusal = "".join(part.refusal for part in parts)
     identity = failures.identity
+    text = refusal or "".join(part.text for part in parts if part.type == "output_text")
     return Completion(
-        text=refusal or "".join(part.text for part in parts if part.type == "output_text"),
-        usage=believed(answer.usage.usage() if answer.usage else None, call, identity.name),
+        text=text,
+        usage=believed(answer.usage.usage() if answer.usage else None, call, identity.name, text),
         served_by=answer.model or identity.model,
         finish="refusal" if refusal else _finish(answer),
     )

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from listwise.errors import ConfigError
@@ -16,6 +18,8 @@ APPLICATION_ID = 0x6C_77_69_73  # "lwis"
 VERSION = 1
 BUSY_TIMEOUT_S = 60.0
 """How long a transaction waits for those of other processes."""
+
+_CREATING = threading.Lock()
 
 _TABLES = """
 CREATE TABLE scope (
@@ -112,8 +116,7 @@ def connect(path: Path) -> sqlite3.Connection:
         ConfigError: it cannot be opened or written, or it is something else.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        _create(path)
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(
@@ -131,6 +134,17 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _create(path: Path) -> None:
+    """Make an empty file of the user's own, if there is none.
+
+    A file that is there must not be opened beside SQLite: closing it would take away the locks that other
+    connections of this process hold on it (POSIX), and the next process to go would delete the log they write to.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _CREATING, suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

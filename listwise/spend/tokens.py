@@ -66,6 +66,10 @@ COMMON_VOCABULARY = "o200k_base"
 """What texts are counted with where the model's own vocabulary is unknown."""
 
 
+LEAST_EXACT, LEAST_GUESSED = 0.9, 1 / 3
+"""What a true count has at least, as a share of ours: where the vocabulary is known, and where it is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """The size of a call's prompt in tokens."""
@@ -122,6 +126,14 @@ class TokenCounter:
         """Input tokens of a chat, never too few."""
         overhead = MESSAGE_OVERHEAD * len(messages) + PROMPT_OVERHEAD
         return overhead + sum(self.bound(message.content) for message in messages)
+
+    def call_floor(self, call: Call) -> int:
+        """Input tokens of a whole call, never too many: a server that states less miscounts."""
+        return sum(self.floor(message.content) for message in call.messages)
+
+    def floor(self, text: str) -> int:
+        """Tokens of a text, never too many."""
+        return int((LEAST_EXACT if self.rung == "exact" else LEAST_GUESSED) * self.estimate(text))
 
     def call_estimate(self, call: Call) -> int:
         """Input tokens of a whole call, about right."""

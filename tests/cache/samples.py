@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from listwise.cache import AnswerCache
+from listwise.cache.upkeep import verify
 from listwise.calls import Completion
 from listwise.types import Usage
 
@@ -62,7 +63,9 @@ async def kept(directory: Path, count: int, length: int = 0) -> int:
 def python(script: str, *arguments: object) -> subprocess.Popen[str]:
     """A script in a process of its own."""
     command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def said(process: subprocess.Popen[str]) -> str:
@@ -70,3 +73,11 @@ def said(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return out
+
+
+def all_sound(directory: Path) -> bool:
+    """Whether the file and every entry are as they should be."""
+    with closing(sqlite3.connect(database(directory))) as connection:
+        return (
+            bool(connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)) and verify(directory).is_sound
+        )

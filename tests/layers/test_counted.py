@@ -17,6 +17,7 @@ from listwise.spend.tab import Budget, Tab
 from listwise.spend.tokens import Count, Rung, TokenCounter
 from tests.layers.models import MemoryModel, call
 from tests.loopback import ScriptedServer
+from tests.loopback.dialects import tokens_of
 
 COUNTER = TokenCounter(None)
 TEXT = "rank these passages, please, by how well they answer"
@@ -145,7 +146,7 @@ async def test_openai_and_anthropic_count_what_would_be_sent() -> None:
         for model, path in providers(server):
             assert isinstance(model, CountingModel)
             async with aclosing(model):
-                assert await model.count_tokens(asked, timeout_s=5) == -(-len(TEXT) // 4)
+                assert await model.count_tokens(asked, timeout_s=5) == tokens_of(TEXT)
             last = server.requests[-1]
             assert last.path == path
             assert not {"max_tokens", "max_output_tokens", "temperature", "store"} & set(last.body)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from tests.loopback.turns import Asked, Said
 
 
 def tokens_of(text: str) -> int:
-    """A rough count, the same every time."""
-    return max(1, -(-len(text) // 4))
+    """By GPT-4o's vocabulary, whatever the model."""
+    return max(1, len(_vocabulary().encode_ordinary(text)))
+
+
+@cache
+def _vocabulary() -> Any:
+    import bpe_openai
+
+    return bpe_openai.get_encoding("o200k_base")
 
 
 def counted(asked: Asked, said: Said) -> tuple[int, int]:

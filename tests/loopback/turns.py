@@ -69,7 +69,7 @@ def _text(content: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A model's answer, put into the dialect of the request. Tokens that are None are counted roughly."""
+    """A model's answer, put into the dialect of the request. Tokens that are None are counted."""
 
     text: str
     input_tokens: int | None = None

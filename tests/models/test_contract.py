@@ -242,6 +242,9 @@ def put(names: tuple[str, ...], value: Any) -> Callable[[dict[str, Any]], object
         put(OUTPUTS, 10.5),
         put(INPUTS, True),
         put(OUTPUTS, None),
+        put(INPUTS, 0),
+        put(INPUTS, 1),
+        put(OUTPUTS, 0),
         put(INPUTS, 10**15),
         dict.clear,
         put(("prompt_tokens_details", "input_tokens_details", "output_tokens_details"), 5),
@@ -249,7 +252,21 @@ def put(names: tuple[str, ...], value: Any) -> Callable[[dict[str, Any]], object
             ("completion_tokens_details", "output_tokens_details"), {"reasoning_tokens": 11, "thinking_tokens": 11}
         ),
     ],
-    ids=["-in", "-out", "text", "float", "bool", "null", "absurd", "empty", "details", "reasoning > output"],
+    ids=[
+        "-in",
+        "-out",
+        "text",
+        "float",
+        "bool",
+        "null",
+        "free",
+        "too few",
+        "no text",
+        "absurd",
+        "empty",
+        "details",
+        "reasoning > output",
+    ],
 )
 async def test_unbelievable_usage_costs_the_worst_case(adapter: Adapter, change: Any) -> None:
     asked = call()

@@ -13,6 +13,7 @@ from listwise.errors import ConfigError, UnknownModel
 from listwise.models.registry import load_model, providers
 from listwise.models.vllm import VllmModel
 from tests.loopback import ScriptedServer
+from tests.loopback.dialects import tokens_of
 from tests.models.adapters import call
 
 DEAD = "http://127.0.0.1:9"
@@ -136,7 +137,7 @@ async def test_vllm_counts_tokens() -> None:
         model = load_model("vllm/loopback-1", base_url=server.base_url)
         assert isinstance(model, VllmModel)
         async with aclosing(model):
-            assert await model.count_tokens(call(), timeout_s=5) == -(-len(server_prompt()) // 4)
+            assert await model.count_tokens(call(), timeout_s=5) == tokens_of(server_prompt())
     assert server.requests[-1].path == "/tokenize"
     assert server.asked == []
 

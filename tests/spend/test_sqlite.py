@@ -357,3 +357,23 @@ async def test_a_report_shows_attempts_as_what_they_were(ledger: SqliteLedger, p
     assert (line.input_tokens, line.output_tokens) == (100, 7)
     assert (int(line.usd * 10**9), int(line.reserved_usd * 10**9)) == (1400, 300)
     assert History(path).report("model", Filter(run="other")) == []
+
+
+async def test_a_report_beside_the_writer_takes_no_locks_away(ledger: SqliteLedger, path: Path) -> None:
+    """SQLite deletes the log when the last process goes, and knows who is left by their locks."""
+    await ledger.reserve((RUN,), 100, ENTRY)
+    assert held(path, RUN) == 100
+    SqliteLedger(path).close()
+    await asyncio.to_thread(python, f"SqliteLedger(Path({str(path)!r})).close()")
+    await ledger.reserve((RUN,), 200, ENTRY)
+    seen = await asyncio.to_thread(python, f"print(History(Path({str(path)!r})).held('run', 'r'))")
+    assert Decimal(seen) * 10**9 == 300
+
+
+def python(line: str) -> str:
+    """What a line prints in a process of its own."""
+    imports = "from pathlib import Path; from listwise.spend.history import History; "
+    imports += "from listwise.spend.sqlite import SqliteLedger; "
+    return subprocess.run(
+        [sys.executable, "-c", imports + line], check=True, timeout=30, capture_output=True, text=True
+    ).stdout
