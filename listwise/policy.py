@@ -91,6 +91,8 @@ class Policy(BaseModel):
     """Wall time a query may take."""
     prices: Path | None = None
     """A file of prices that go before the built-in table."""
+    price: tuple[str, ...] = ()
+    """Prices that go before the file, ``PROVIDER/NAME=INPUT,OUTPUT`` in USD per million tokens."""
     temperature: float | None = 0.0
     """Left out for models that refuse it."""
     reasoning_effort: str | None = None

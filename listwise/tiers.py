@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -13,13 +14,16 @@ from listwise.calls import Sampling
 from listwise.engine import Engine
 from listwise.layers import Counting, Layer, TokenCounts, stack
 from listwise.layers.counted import COUNT_TIMEOUT_S
+from listwise.log import get_logger
 from listwise.models.base import CountingModel, Model, Scorer
 from listwise.policy import Policy
 from listwise.prompting import Prompter, load_template
-from listwise.spend.prices import Price, PriceBook, require_price
+from listwise.spend.prices import Price, PriceBook, is_old, require_price
 from listwise.spend.tokens import TokenCounter, counter_for
 from listwise.strategies import make
 from listwise.strategies.base import Strategy
+
+_log = get_logger(__name__)
 
 TOKENS_A_PASSAGE = 8
 """Output tokens that one identifier of an answer takes at most, with its separator."""
@@ -82,10 +86,12 @@ class LlmTier:
         template = load_template(policy.prompt or default_prompt(policy.llm))
         model = own or _model(policy, policy.llm)
         identity = model.identity
-        book = PriceBook.read(policy.prices) if policy.prices else PriceBook()
+        book = PriceBook.of(policy.prices, policy.price)
         price = book.find(identity.name, identity.base_url)
         if policy.has_dollar_cap or capped:
             price = require_price(book, identity.name, identity.base_url)
+        if price is not None and is_old(price, date.today()):
+            _log.warning("prices are old; see `listwise prices`", model=identity.name, as_of=str(price.as_of))
         store = None if policy.cache == "off" else _cache(policy)
         counter, counts = counter_for(identity.name), _counts(policy, model, store)
         layer = stack(

@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "See it work: a local model, a real LLM, a receipt.",
     "prompts": "List, show and check prompt templates.",
     "spend": "What was spent, on what, by whom; caps and leftovers.",
+    "prices": "What a model costs, who says so, and since when.",
     "cache": "Look into the answer cache, or empty it.",
     "doctor": "Say which models can be used, and why not.",
 }

@@ -47,6 +47,9 @@ POLICY_OPTIONS: dict[str, Decorator] = {
     "max_calls": click.option("--max-calls", type=int, metavar="N", help="Requests a query may send."),
     "max_seconds": click.option("--max-seconds", type=float, metavar="S", help="Seconds a query may take."),
     "prices": click.option("--prices", metavar="FILE", help="TOML: your own prices, USD per million tokens."),
+    "price": click.option(
+        "--price", multiple=True, metavar="MODEL=IN,OUT", help="One such price, e.g. vllm/rank-zephyr=0.1,0.4."
+    ),
     "temperature": click.option("--temperature", type=float, help="[0]"),
     "reasoning_effort": click.option("--effort", "reasoning_effort", metavar="WORD", help="For reasoning models."),
     "max_output_tokens": click.option("--max-output-tokens", type=int, metavar="N", help="Bound of one answer."),
@@ -82,4 +85,4 @@ def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def settings_given(options: dict[str, Any]) -> dict[str, Any]:
     """Take the policy settings that were given out of a command's options."""
     given = {name: options.pop(name) for name in POLICY_OPTIONS}
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if value not in (None, ())}

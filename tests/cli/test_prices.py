@@ -1,0 +1,51 @@
+"""``listwise prices`` and ``--price``, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.conftest import Shell, last_first
+from tests.loopback import ScriptedServer
+
+
+def test_prices_say_who_says_so_and_since_when(shell: Shell) -> None:
+    done = shell.run(
+        "prices", "openai/gpt-4o", "vllm/x", "--price", "vllm/x=input:0.5,output:2,as_of:2020-01-01", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    table, stated = map(json.loads, done.stdout.splitlines())
+    assert "2.5/input MTok" in table["rates"]
+    assert table["source"].startswith("genai-prices")
+    assert (stated["rates"], stated["old"]) == ("$0.5/input MTok, $2/output MTok", True)
+
+
+def test_old_prices_are_marked(shell: Shell) -> None:
+    done = shell.run("prices", "vllm/x", "--price", "vllm/x=input:0.5,output:2,as_of:2020-01-01")
+    assert "as of 2020-01-01" in done.stdout
+    assert "OLD" in done.stdout
+
+
+def test_an_unknown_model_is_exit_2_with_a_close_name(shell: Shell) -> None:
+    done = shell.run("prices", "openai/gpt-4oo")
+    assert done.returncode == 2
+    assert "did you mean 'openai/gpt-4o'" in done.stderr
+    assert "--price" in done.stderr
+
+
+def test_a_stated_price_lets_a_budget_hold(shell: Shell) -> None:
+    with ScriptedServer(last_first) as server:
+        done = shell.run(
+            *shell.rerank(
+                server.base_url, "--price", "openai/gpt-4o=2.5,10", "--budget", "0.004", "--receipts", "r.jsonl"
+            )
+        )
+    assert done.returncode == 0, done.stderr
+    assert all(0 < float(str(receipt["usd"])) <= 0.004 for receipt in shell.records("r.jsonl"))
+
+
+def test_an_old_price_is_said_at_each_run(shell: Shell) -> None:
+    with ScriptedServer(last_first) as server:
+        done = shell.run(
+            *shell.rerank(server.base_url, "--price", "openai/gpt-4o=input:2.5,output:10,as_of:2020-01-01")
+        )
+    assert "prices are old" in done.stderr
