@@ -476,5 +476,6 @@ def _billed(receipt: Receipt, llm: LlmTier, outcome: Outcome, tab: Tab) -> Recei
         repairs=dict(sorted(outcome.repairs.items())),
         degraded=(*receipt.degraded, *outcome.degraded),
         truncated=outcome.truncated,
+        counted=tab.counted,
         seconds=tab.seconds,
     )

@@ -80,8 +80,10 @@ class Budgeted:
     def _entry(self, call: Call, worst: _Worst | None) -> Entry:
         if worst is None:
             return Entry(model=self._model, passages=call.passages)
-        count = worst.count
-        return Entry(model=self._model, passages=call.passages, estimated_input=count.estimate, counted=count.rung)
+        learnt_from = self._counting.local(call).estimate
+        return Entry(
+            model=self._model, passages=call.passages, estimated_input=learnt_from, counted=worst.count.rung
+        )
 
     def _charge(self, call: Call, tab: Tab, hold: Hold, worst: _Worst | None) -> None:
         worst = worst or self._worst(call, self._counting.local(call))
