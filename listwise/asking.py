@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from listwise.calls import Call, Completion, Message
 from listwise.errors import (
@@ -15,6 +16,7 @@ from listwise.errors import (
     BadRequest,
     BudgetExceeded,
     CallError,
+    CircuitOpen,
     ContextOverflow,
     LedgerFailed,
     Unreadable,
@@ -38,14 +40,21 @@ class Reply:
     """Positions in the window, best first; None: keep its order."""
     error: str | None = None
     """Why there is no permutation."""
-    stops: bool = False
-    """Whether asking anything more for this query is pointless."""
+    stops: Literal["model", "query"] | None = None
+    """Of whom asking anything more for this query is pointless: of this model, or of any."""
+    keeps: bool = False
+    """Whether the policy has the window keep its order after such an answer."""
     calls: int = 0
     answers: Sequence[Answer] = ()
     """The raw answers that came; the last is the one that was read."""
     parsed: Parsed | None = None
     overflow: ContextOverflow | None = None
     """Set where the prompt did not fit the model's context; a shorter one may."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether no other model need be asked."""
+        return self.permutation is not None or self.keeps
 
 
 class Asker:
@@ -63,11 +72,15 @@ class Asker:
         """
         try:
             answer = await self._layer.ask(call, tab)
-        except (BudgetExceeded, LedgerFailed) as error:
-            return Reply(error=str(error), stops=True)
+        except BudgetExceeded as error:  # another model may be cheaper
+            return Reply(error=str(error), stops="model" if error.unit == "USD" else "query")
+        except LedgerFailed as error:
+            return Reply(error=str(error), stops="query")
         except CallError as error:
             overflow = error if isinstance(error, ContextOverflow) else None
-            return Reply(error=str(error), stops=isinstance(error, Auth | BadRequest), calls=1, overflow=overflow)
+            stops: Literal["model"] | None = "model" if isinstance(error, Auth | BadRequest) else None
+            asked = 0 if isinstance(error, CircuitOpen) else 1
+            return Reply(error=str(error), stops=stops, calls=asked, overflow=overflow)
         first = Reply(calls=1, answers=(answer,), parsed=_parse(answer.completion, call.passages))
         if self._on_bad_answer == "reask" and not _is_whole(first.parsed):
             return self._read(tab.qid, await self._ask_again(call, first, tab))
@@ -96,10 +109,11 @@ class Asker:
         whole = _is_whole(parsed)
         if not whole and self._on_bad_answer == "raise":
             raise _complaint(qid, parsed)
+        keeps = not whole and self._on_bad_answer == "keep"
         if (why := parsed.error) is not None:
-            return replace(reply, error=str(why))
-        if not whole and self._on_bad_answer == "keep":
-            return replace(reply, error="the answer does not name every passage")
+            return replace(reply, error=str(why), keeps=keeps)
+        if keeps:
+            return replace(reply, error="the answer does not name every passage", keeps=True)
         return replace(reply, permutation=complete(parsed))
 
 

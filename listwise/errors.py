@@ -98,6 +98,11 @@ class BudgetExceeded(ListwiseError):
         )
         self.limit, self.cap, self.spent, self.asked, self.pending = limit, cap, spent, asked, pending
 
+    @property
+    def unit(self) -> str:
+        """``USD``, ``tokens``, ``calls`` or ``seconds``."""
+        return self.limit.rpartition(" ")[2]
+
 
 def _plain(amount: Decimal | float) -> str:
     return f"{amount:f}" if isinstance(amount, Decimal) else str(amount)

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from statistics import median
 
-from listwise.cache import cache_key
+from listwise.cache import AnswerStore, cache_key
 from listwise.calls import Call, Completion
+from listwise.engine import Engine
 from listwise.errors import InputError
 from listwise.layers import Answer
 from listwise.policy import Policy
@@ -25,7 +26,7 @@ from listwise.spend.money import usd_of
 from listwise.spend.prices import bound
 from listwise.spend.tab import Tab
 from listwise.strategies import make
-from listwise.tiers import LlmTier
+from listwise.tiers import LlmTier, ReadyModel
 from listwise.types import Request, Route, Usage
 
 SETTLING_S, OUTPUT_TOKENS_PER_S, INPUT_TOKENS_PER_S = 0.4, 60.0, 8000.0
@@ -137,6 +138,10 @@ class Plan:
         }
 
 
+REASK_TOKENS = 100
+"""Tokens of the question after a bad answer, at most."""
+
+
 def work_key(policy: Policy, requests: Sequence[Request]) -> str:
     """Names a piece of work: the same settings for the same requests. What only limits or paces it is left out."""
     pacing = {"concurrency", "timeout_s", "attempts", "cache", "ledger", "account", "prices"}
@@ -162,10 +167,11 @@ async def plan_strategy(
     calls = cached = read = 0
     longest = 0
     for request, order in work:
-        layer = _Estimator(tier, habits)
+        layer = _Estimator(tier.first, tier.store, habits)
         prior = order[:depth]
         tab = Tab(request.query.qid, replace(policy.budget, seconds=None))
-        outcome = await tier.engine_of(layer, strategy, counted=False).rank(request, prior, tab)
+        engine = Engine([tier.first.reader_over(layer, counted=False)], strategy)
+        outcome = await engine.rank(request, prior, tab)
         tokens_in, tokens_out, usd = _bounded(layer, tier, policy, request, prior)
         for at, span in enumerate((tokens_in, tokens_out, usd)):
             sums[at] += span
@@ -184,8 +190,9 @@ async def plan_strategy(
 class _Estimator:
     """A layer that answers every call with the order as shown, and adds up what the answer would take."""
 
-    def __init__(self, tier: LlmTier, habits: Habits) -> None:
-        self._tier = tier
+    def __init__(self, llm: ReadyModel, store: AnswerStore | None, habits: Habits) -> None:
+        self._llm = llm
+        self._store = store
         self._habits = habits
         self.cached = 0
         self.input_tokens = self.output_tokens = NOTHING
@@ -195,41 +202,41 @@ class _Estimator:
 
     async def ask(self, call: Call, tab: Tab) -> Answer:
         """See `Layer.ask`."""
-        tier = self._tier
-        if tier.store is not None:
-            stored = await tier.store.get(cache_key(tier.model.identity, call))
+        llm = self._llm
+        if self._store is not None:
+            stored = await self._store.get(cache_key(llm.model.identity, call))
             if stored is not None:
                 self.cached += 1
                 return Answer(stored, cached=True)
-        most_in, most_out = tier.counter.call_bound(call), call.sampling.max_output_tokens
-        hold = await tab.reserve(most_in + most_out, bound(tier.price, most_in, most_out) if tier.price else 0)
+        most_in, most_out = llm.counter.call_bound(call), call.sampling.max_output_tokens
+        hold = await tab.reserve(most_in + most_out, bound(llm.price, most_in, most_out) if llm.price else 0)
         text = " > ".join(f"[{number}]" for number in range(1, call.passages + 1))
         tokens_in, tokens_out = self._input(call), self._output(call, text)
         usage = Usage(round(tokens_in.expected), output_tokens=round(tokens_out.expected))
-        tab.settle(hold, usage, tier.price.cost(usage) if tier.price else 0)
+        tab.settle(hold, usage, llm.price.cost(usage) if llm.price else 0)
         self.input_tokens += tokens_in
         self.output_tokens += tokens_out
         self.usd += Span(
             self._dollars(tokens_in.low, tokens_out.low), self._dollars(tokens_in.expected, tokens_out.expected), 0
         )
         self.sizes.append(call.passages)
-        return Answer(Completion(text, Usage(), tier.name))
+        return Answer(Completion(text, Usage(), llm.name))
 
     def _input(self, call: Call) -> Span:
-        estimate = self._tier.counter.call_estimate(call)
-        low = estimate * LEAST_SHARE.get(self._tier.counter.rung, 0.7)
-        expected = self._habits.learned.input_tokens(self._tier.name, estimate)
+        estimate = self._llm.counter.call_estimate(call)
+        low = estimate * LEAST_SHARE.get(self._llm.counter.rung, 0.7)
+        expected = self._habits.learned.input_tokens(self._llm.name, estimate)
         return Span(min(low, expected), expected, 0)
 
     def _output(self, call: Call, text: str) -> Span:
         most = call.sampling.max_output_tokens
-        learned = self._habits.learned.output_tokens(self._tier.name, call.passages)
-        thinking = REASONING_SHARE * most if self._tier.model.reasons else 0.0
-        expected = min(self._tier.counter.estimate(text) + thinking if learned is None else learned, most)
+        learned = self._habits.learned.output_tokens(self._llm.name, call.passages)
+        thinking = REASONING_SHARE * most if self._llm.model.reasons else 0.0
+        expected = min(self._llm.counter.estimate(text) + thinking if learned is None else learned, most)
         return Span(min(TOKENS_AN_IDENTIFIER * call.passages, expected), expected, 0)
 
     def _dollars(self, input_tokens: float, output_tokens: float) -> float:
-        price = self._tier.price
+        price = self._llm.price
         if price is None:
             return 0.0
         return float(usd_of(price.cost(Usage(round(input_tokens), output_tokens=round(output_tokens)))))
@@ -257,16 +264,24 @@ def _bounded(
 def _worst(
     tier: LlmTier, request: Request, prior: Sequence[int], size: int, asked_twice: bool
 ) -> tuple[int, int, float]:
-    """Tokens in and out, and dollars, that a window of so many passages can take at most."""
-    by_length = sorted(prior, key=lambda at: -tier.counter.bound(request.candidates[at].content))
+    """Tokens in and out, and dollars, that a window of so many passages can take at most, all models of the chain
+    being asked."""
+    each = [_worst_of(llm, request, prior, size, asked_twice) for llm in tier.chain]
+    return sum(e[0] for e in each), sum(e[1] for e in each), sum(e[2] for e in each)
+
+
+def _worst_of(
+    llm: ReadyModel, request: Request, prior: Sequence[int], size: int, asked_twice: bool
+) -> tuple[int, int, float]:
+    by_length = sorted(prior, key=lambda at: -llm.counter.bound(request.candidates[at].content))
+    tokens_out = llm.reader.most_output(size)
     try:
-        call = tier.engine.call_for(request, tuple(by_length[:size]))
-    except InputError:  # it does not fit, and so will not be asked
-        return 0, 0, 0.0
-    tokens_in, tokens_out = tier.counter.call_bound(call), call.sampling.max_output_tokens
+        tokens_in = llm.counter.call_bound(llm.reader.call_for(request, tuple(by_length[:size])))
+    except InputError:  # it does not fit as a whole: no prompt is larger than the context
+        tokens_in = llm.model.context_tokens
     if asked_twice:
-        tokens_in, tokens_out = 2 * tokens_in + tokens_out + 100, 2 * tokens_out
-    dollars = bound(tier.price, tokens_in, tokens_out) if tier.price else 0
+        tokens_in, tokens_out = 2 * tokens_in + tokens_out + REASK_TOKENS, 2 * tokens_out
+    dollars = bound(llm.price, tokens_in, tokens_out) if llm.price else 0
     return tokens_in, tokens_out, float(usd_of(dollars))
 
 

@@ -37,19 +37,69 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Escalation = Annotated[Literal["never", "always", "auto"] | Share, BeforeValidator(_escalation)]
 
 
-class Policy(BaseModel):
-    """Settings of a run. Limits are per query unless they say otherwise; None is no limit."""
+class LlmSettings(BaseModel):
+    """Settings of one LLM. Limits are per query unless they say otherwise; None is no limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
-    local: str = "embedded"
-    """The local model: ``embedded``, ``none``, a directory, or the name of a model on the hub."""
     llm: str | None = None
     """The LLM to escalate to, ``provider/name``; without one, every query stays local."""
     base_url: str | None = Field(default=None, repr=False)
     """Where the LLM is served, if not at its provider's own address."""
     api: Literal["chat", "responses"] = "chat"
     """Which of OpenAI's interfaces to use."""
+    prompt: str | None = None
+    """A template's name or file; by default the one the model was made for."""
+    temperature: float | None = 0.0
+    """Left out for models that refuse it."""
+    reasoning_effort: str | None = None
+    """For models that reason: the provider's own word for how much."""
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    """Bound of an answer, reasoning included; by default what an order of the window's size needs."""
+    concurrency: int = Field(default=16, ge=1)
+    """Requests to the LLM at a time, at most: fewer while it is overloaded. Also how many queries are worked on at
+    once."""
+    rpm: int | None = Field(default=None, ge=1)
+    """Requests a minute to the LLM, at most; what the provider states with its answers is kept to in any case."""
+    tpm: int | None = Field(default=None, ge=1)
+    """Input and output tokens a minute, likewise."""
+    timeout_s: float = Field(default=120.0, gt=0)
+    """Seconds that one request may take."""
+    attempts: int = Field(default=5, ge=1)
+    """How often a call is tried when the failure is a passing one."""
+
+
+class Fallback(LlmSettings):
+    """An LLM that is asked for windows which those before it could not put in order.
+
+    As text, ``provider/name`` or ``provider/name@URL``. What is not given is as for the first LLM, except what
+    belongs to one model only: address, interface, prompt, effort, rates and the bound of an answer.
+    """
+
+    llm: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        name, at, address = given.partition("@http")
+        return {"llm": name, "base_url": f"http{address}"} if at else {"llm": name}
+
+
+_ONE_MODELS_OWN = ("base_url", "api", "prompt", "reasoning_effort", "max_output_tokens", "rpm", "tpm")
+"""Settings that a fallback does not take over from the first LLM."""
+
+
+class Policy(LlmSettings):
+    """Settings of a run. Limits are per query unless they say otherwise; None is no limit."""
+
+    local: str = "embedded"
+    """The local model: ``embedded``, ``none``, a directory, or the name of a model on the hub."""
+    fallback: tuple[Fallback, ...] = ()
+    """LLMs that are asked, in this order, for windows which those before could not put in order: because they
+    failed, refused, answered with nonsense, or because the dollars that are left pay only for a cheaper one. Where
+    none can, the local model's order stands, or the first stage's."""
     escalate: Escalation = "auto"
     """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (those whose margin is small), or the share of
     queries with the smallest ones."""
@@ -66,8 +116,6 @@ class Policy(BaseModel):
     """Passages in a window."""
     stride: int = Field(default=10, ge=1)
     """Passages that a window moves up."""
-    prompt: str | None = None
-    """A template's name or file; by default the one the model was made for."""
     on_bad_answer: OnBadAnswer = "repair"
     """What to do with an answer that is incomplete or unreadable: ``repair`` (what is missing keeps its order),
     ``reask`` (once more, then repair), ``keep`` (the window keeps its order), ``raise``."""
@@ -93,25 +141,8 @@ class Policy(BaseModel):
     """A file of prices that go before the built-in table."""
     price: tuple[str, ...] = ()
     """Prices that go before the file, ``PROVIDER/NAME=INPUT,OUTPUT`` in USD per million tokens."""
-    temperature: float | None = 0.0
-    """Left out for models that refuse it."""
-    reasoning_effort: str | None = None
-    """For models that reason: the provider's own word for how much."""
-    max_output_tokens: int | None = Field(default=None, ge=1)
-    """Bound of an answer, reasoning included; by default what an order of the window's size needs."""
     seed: int | None = None
     """Sent to models that take one, and part of what the cache goes by."""
-    concurrency: int = Field(default=16, ge=1)
-    """Requests to the LLM at a time, at most: fewer while it is overloaded. Also how many queries are worked on at
-    once."""
-    rpm: int | None = Field(default=None, ge=1)
-    """Requests a minute to the LLM, at most; what the provider states with its answers is kept to in any case."""
-    tpm: int | None = Field(default=None, ge=1)
-    """Input and output tokens a minute, likewise."""
-    timeout_s: float = Field(default=120.0, gt=0)
-    """Seconds that one request may take."""
-    attempts: int = Field(default=5, ge=1)
-    """How often a call is tried when the failure is a passing one."""
     counting: Literal["local", "provider"] = "local"
     """Who counts a prompt's tokens before money is set aside for it: this library, with room to spare where a
     model's vocabulary is not published, or the provider, at one more request a prompt, which is free."""
@@ -124,11 +155,22 @@ class Policy(BaseModel):
     def _consistent(self) -> Self:
         if self.llm is None and (self.escalate == "always" or isinstance(self.escalate, float)):
             raise ValueError(f"escalate is {self.escalate}, but there is no llm to escalate to")
+        if self.llm is None and self.fallback:
+            raise ValueError("there is a fallback, but no llm that it stands in for")
         if self.stride >= self.window:
             raise ValueError(f"stride is {self.stride}: it must be less than the window, {self.window}")
         if self.ledger == "off" and self.caps.last:
             raise ValueError("a budget for a day or an account needs a ledger, and ledger is off")
         return self
+
+    @property
+    def choices(self) -> tuple[Policy, ...]:
+        """The policy as it is for each LLM of the chain, the first choice first."""
+        if self.llm is None:
+            return ()
+        own = {name: type(self).model_fields[name].default for name in _ONE_MODELS_OWN}
+        later = (self.model_copy(update={**own, **each.model_dump(exclude_unset=True)}) for each in self.fallback)
+        return (self, *later)
 
     @property
     def budget(self) -> Budget:
@@ -169,10 +211,11 @@ class Policy(BaseModel):
 def _describe(problem: Any) -> str:
     if not problem["loc"]:
         return str(problem["msg"]).removeprefix("Value error, ")
-    name = str(problem["loc"][0])
+    place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"there is no setting {name!r}{did_you_mean(name, tuple(Policy.model_fields))}"
-    return f"{name}: {str(problem['msg']).removeprefix('Value error, ')} (found {problem['input']!r})"
+        name, known = str(problem["loc"][-1]), Fallback if len(problem["loc"]) > 1 else Policy
+        return f"there is no setting {place!r}{did_you_mean(name, tuple(known.model_fields))}"
+    return f"{place}: {str(problem['msg']).removeprefix('Value error, ')} (found {problem['input']!r})"
 
 
 def _policy_file(name: str | Path) -> Path:

@@ -32,7 +32,7 @@ from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
 from listwise.strategies import StrategyName
 from listwise.tiers import LlmTier, load_local
-from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
+from listwise.types import Candidate, Fallback, Query, Ranking, Receipt, Request, Route
 
 Passage = str | Candidate
 
@@ -65,7 +65,8 @@ class Reranker:
 
     Args:
         policy: a `Policy`, the name of a shipped one, or a TOML file.
-        model: an LLM of your own instead of the policy's ``llm``.
+        model: an LLM of your own instead of the policy's ``llm``; several are a chain, in which those after the
+            first stand in for the policy's ``fallback``.
         scorer: a local model of your own instead of the policy's ``local``.
         ledger: where spending is counted: a file, ``off``, or a ledger of your own, which is not closed.
         run_id: the run that spending is counted for; the id of an earlier one goes on with what is left of its cap.
@@ -80,27 +81,29 @@ class Reranker:
         self,
         policy: Policy | str | Path | None = None,
         *,
-        model: Model | None = None,
+        model: Model | Sequence[Model] | None = None,
         scorer: Scorer | None = None,
         ledger: Ledger | str | Path | None = None,
         run_id: str | None = None,
         trace: bool = False,
         **settings: Any,
     ) -> None:
-        if model is not None:
-            settings = {**settings, "llm": model.identity.name}
+        own = () if model is None else tuple(model) if isinstance(model, Sequence) else (model,)
+        if own:
+            settings = {**settings, "llm": own[0].identity.name}
         if isinstance(ledger, str | Path):
             settings, ledger = {**settings, "ledger": str(ledger)}, None
         self.policy = Policy.of(policy, **settings)
+        if len(own) > max(1, len(self.policy.choices)):
+            self.policy = Policy.of(self.policy, fallback=[each.identity.name for each in own[1:]])
         self.trace = trace
         self._scorer = scorer or load_local(self.policy.local)
-        self._own_model = model
         self._own_ledger = ledger is None
         self.purse = Purse(
             ledger or self._open_ledger(), run_id or new_run_id(), self.policy.account, self.policy.caps
         )
         capped = bool(self.purse.ledger.caps(self.policy.account))
-        self._llm = LlmTier.of(self.policy, model, capped=capped) if self.policy.llm else None
+        self._llm = LlmTier.of(self.policy, own, capped=capped) if self.policy.llm else None
         self._tiers: WeakKeyDictionary[asyncio.AbstractEventLoop, LlmTier] = WeakKeyDictionary()
         self._llm_taken = False
         self._closed = False
@@ -183,17 +186,18 @@ class Reranker:
         counts = {route: round(count * scale) for route, count in sorted(routes.items())}
         if self._llm is None:
             return Plan(len(requests), counts)
-        habits = Habits.of(self._llm.name, self.purse.ledger.samples(self._llm.name))
+        first = self._llm.first
+        habits = Habits.of(first.name, self.purse.ledger.samples(first.name))
         names = dict.fromkeys((self.policy.strategy, *strategies))
         plans = [await plan_strategy(name, self._llm, self.policy, work, habits) for name in names]
         return Plan(
             queries=len(requests),
             routes=counts,
             strategies=tuple(each.times(scale, self.policy) for each in plans),
-            llm=self._llm.name,
-            price_source=self._llm.price.source if self._llm.price else None,
-            counted=self._llm.counter.rung,
-            learned_from=habits.learned.calls(self._llm.name),
+            llm=first.name,
+            price_source=first.price.source if first.price else None,
+            counted=first.counter.rung,
+            learned_from=habits.learned.calls(first.name),
             sampled=None if len(looked_at) == len(requests) else len(looked_at),
         )
 
@@ -331,6 +335,7 @@ class Reranker:
             candidates=len(request.candidates),
             local=self._scorer.name if self._scorer else None,
             signal=decision.signal,
+            fallback="first_stage" if scored.degraded else None,
             degraded=scored.degraded,
         )
         if decision.route != "llm" or self._llm is None:
@@ -348,12 +353,13 @@ class Reranker:
             outcome = await llm.engine.rank(scored.request, scored.order[:depth], tab, trace=self.trace)
         except BaseException as error:  # what was spent on a query that got no ranking stands in the books, too
             why = f"no ranking: {type(error).__name__}"
-            nothing = Outcome(scored.order, stopped=why)
+            nothing = Outcome(scored.order, stopped=why, asked={each.name for each in llm.chain})
             self.purse.note(_billed(receipt, llm, nothing, tab))
             raise
+        receipt = replace(receipt, fallback=_fallback(outcome, llm, scored))
         order = (*outcome.order, *scored.order[depth:])
         ranking = _ranking(scored.request, order, _billed(receipt, llm, outcome, tab), scored.scores)
-        windows = tuple(trace_of(scored.request, reading, llm.name) for reading in outcome.readings)
+        windows = tuple(trace_of(scored.request, reading) for reading in outcome.readings)
         return replace(ranking, windows=windows)
 
     def _noted(self, ranking: Ranking) -> Ranking:
@@ -454,13 +460,21 @@ def _ranking(
     )
 
 
+def _fallback(outcome: Outcome, llm: LlmTier, scored: Scored) -> Fallback | None:
+    """Where a ranking ended up that was to be the LLM's."""
+    if not outcome.ordered_by:
+        return "first_stage" if scored.scores is None else "local"
+    return "llm" if outcome.passed_on else None
+
+
 def _billed(receipt: Receipt, llm: LlmTier, outcome: Outcome, tab: Tab) -> Receipt:
     """The receipt of an escalated query."""
     usage = tab.usage
     return replace(
         receipt,
         strategy=llm.strategy,
-        model=llm.name,
+        model=llm.first.name,
+        ordered_by=dict(sorted(outcome.ordered_by.items())),
         calls=outcome.calls,
         attempts=tab.attempts,
         retries=tab.retries,
@@ -472,7 +486,7 @@ def _billed(receipt: Receipt, llm: LlmTier, outcome: Outcome, tab: Tab) -> Recei
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         usd=usd_of(tab.nano_usd),
-        priced=llm.priced,
+        priced=llm.priced(outcome.asked),
         repairs=dict(sorted(outcome.repairs.items())),
         degraded=(*receipt.degraded, *outcome.degraded),
         truncated=outcome.truncated,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,10 +18,10 @@ from listwise.log import get_logger
 from listwise.models.base import CountingModel, Model, Scorer
 from listwise.policy import Policy
 from listwise.prompting import Prompter, load_template
+from listwise.reading import WindowReader
 from listwise.spend.prices import Price, PriceBook, is_old, require_price
 from listwise.spend.tokens import TokenCounter, counter_for
 from listwise.strategies import make
-from listwise.strategies.base import Strategy
 
 _log = get_logger(__name__)
 
@@ -42,58 +42,40 @@ def load_local(name: str) -> Scorer | None:
     return load_scorer(name)
 
 
-class EngineOf(Protocol):
-    """Makes an engine with a tier's prompts and settings that asks another layer, or plays another strategy."""
+class ReaderOver(Protocol):
+    """Makes a reader with a model's prompts and settings that asks another layer."""
 
-    def __call__(self, layer: Layer, strategy: Strategy, *, counted: bool = True) -> Engine:
+    def __call__(self, layer: Layer, *, counted: bool = True) -> WindowReader:
         """``counted``: whether the server may be asked to count prompts that fit only by an estimate."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class LlmTier:
-    """An LLM ready to rank, with its price and its place in the cache."""
+class ReadyModel:
+    """One LLM of the chain with its price and everything that stands around it, ready to read windows."""
 
-    engine: Engine
-    engine_of: EngineOf
     model: Model
+    reader: WindowReader
+    reader_over: ReaderOver
     counter: TokenCounter
     price: Price | None
-    store: AnswerCache | None
-    strategy: str
-    rebuild: Callable[[], LlmTier]
 
     @property
     def name(self) -> str:
         """``provider/name``, as in receipts."""
         return self.model.identity.name
 
-    @property
-    def priced(self) -> bool:
-        """Whether dollars mean anything."""
-        return self.price is not None
-
     @classmethod
-    def of(cls, policy: Policy, own: Model | None = None, *, capped: bool = False) -> LlmTier:
-        """Build the tier; no call is made. ``capped``: a dollar cap holds that is not the policy's own.
+    def of(cls, policy: Policy, model: Model, store: AnswerCache | None, *, capped: bool) -> ReadyModel:
+        """Put the layers around a model; no call is made.
 
         Raises:
-            ConfigError: the model, the template or a price is missing or does not fit.
+            ConfigError: the template or a price is missing or does not fit.
         """
-        assert policy.llm is not None
-        depth = policy.llm_depth or policy.depth
-        strategy = make(policy.strategy, window=policy.window, stride=policy.stride, depth=depth)
-        template = load_template(policy.prompt or default_prompt(policy.llm))
-        model = own or _model(policy, policy.llm)
-        identity = model.identity
-        book = PriceBook.of(policy.prices, policy.price)
-        price = book.find(identity.name, identity.base_url)
-        if policy.has_dollar_cap or capped:
-            price = require_price(book, identity.name, identity.base_url)
-        if price is not None and is_old(price, date.today()):
-            _log.warning("prices are old; see `listwise prices`", model=identity.name, as_of=str(price.as_of))
-        store = None if policy.cache == "off" else _cache(policy)
-        counter, counts = counter_for(identity.name), _counts(policy, model, store)
+        name = model.identity.name
+        template = load_template(policy.prompt or default_prompt(name))
+        price = _price(policy, model, needed=policy.has_dollar_cap or capped)
+        counter, counts = counter_for(name), _counts(policy, model, store)
         layer = stack(
             model,
             store=store,
@@ -114,21 +96,61 @@ class LlmTier:
             checked=counts is not None,
         )
 
-        def engine_of(layer: Layer, strategy: Strategy, *, counted: bool = True) -> Engine:
-            return Engine(
+        def reader_over(layer: Layer, *, counted: bool = True) -> WindowReader:
+            return WindowReader(
+                name,
                 Asker(layer, policy.on_bad_answer),
                 prompter,
-                strategy,
                 lambda n: Sampling(answer_tokens(n), policy.temperature, policy.reasoning_effort, policy.seed),
                 counts.count if counts and counted else None,
             )
 
+        return cls(model, reader_over(layer), reader_over, counter, price)
+
+
+@dataclass(frozen=True, slots=True)
+class LlmTier:
+    """The LLMs of a policy, first choice first, ready to rank together."""
+
+    chain: tuple[ReadyModel, ...]
+    engine: Engine
+    store: AnswerCache | None
+    strategy: str
+    rebuild: Callable[[], LlmTier]
+
+    @property
+    def first(self) -> ReadyModel:
+        """The first choice."""
+        return self.chain[0]
+
+    def priced(self, asked: Container[str]) -> bool:
+        """Whether the models that were asked all have a price, so that dollars mean anything."""
+        return all(each.price is not None for each in self.chain if each.name in asked)
+
+    @classmethod
+    def of(cls, policy: Policy, own: Sequence[Model] = (), *, capped: bool = False) -> LlmTier:
+        """Build the tier; no call is made.
+
+        Args:
+            policy: names the models and their settings.
+            own: models to use instead of the first ones that the policy names.
+            capped: whether a dollar cap holds that is not the policy's own.
+
+        Raises:
+            ConfigError: a model, a template or a price is missing or does not fit.
+        """
+        depth = policy.llm_depth or policy.depth
+        strategy = make(policy.strategy, window=policy.window, stride=policy.stride, depth=depth)
+        choices = policy.choices
+        models = [*own, *map(_model, choices[len(own) :])]
+        store = None if policy.cache == "off" else _cache(policy)
+        chain = tuple(
+            ReadyModel.of(choice, model, store, capped=capped)
+            for choice, model in zip(choices, models, strict=True)
+        )
         return cls(
-            engine=engine_of(layer, strategy),
-            engine_of=engine_of,
-            model=model,
-            counter=counter,
-            price=price,
+            chain=chain,
+            engine=Engine([each.reader for each in chain], strategy),
             store=store,
             strategy=policy.strategy,
             rebuild=lambda: cls.of(policy, own, capped=capped),
@@ -140,7 +162,8 @@ class LlmTier:
 
     async def aclose(self) -> None:
         """Close connections and the cache."""
-        await self.model.aclose()
+        for each in self.chain:
+            await each.model.aclose()
         if self.store is not None:
             self.store.close()
 
@@ -151,10 +174,26 @@ def default_prompt(model: str) -> str:
     return "rankzephyr" if "rank_zephyr" in name or "rank_vicuna" in name else "rankgpt"
 
 
-def _model(policy: Policy, name: str) -> Model:
+def _model(policy: Policy) -> Model:
     from listwise.models.registry import load_model
 
-    return load_model(name, base_url=policy.base_url, api=policy.api)
+    assert policy.llm is not None
+    return load_model(policy.llm, base_url=policy.base_url, api=policy.api)
+
+
+def _price(policy: Policy, model: Model, *, needed: bool) -> Price | None:
+    """The price of a model; says so if it is old.
+
+    Raises:
+        Unpriced: it is needed, and nobody states one.
+    """
+    identity, book = model.identity, PriceBook.of(policy.prices, policy.price)
+    price = book.find(identity.name, identity.base_url)
+    if needed:
+        price = require_price(book, identity.name, identity.base_url)
+    if price is not None and is_old(price, date.today()):
+        _log.warning("prices are old; see `listwise prices`", model=identity.name, as_of=str(price.as_of))
+    return price
 
 
 def _cache(policy: Policy) -> AnswerCache:

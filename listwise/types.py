@@ -14,7 +14,9 @@ from typing import Any, Literal
 from listwise.errors import InputError
 
 Route = Literal["empty", "first_stage", "local", "llm"]
-"""Which tier decided the order: nothing to rank, the first stage as it came, the local model, the LLM."""
+"""Which tier is to decide the order: nothing to rank, the first stage as it came, the local model, the LLM."""
+Fallback = Literal["llm", "local", "first_stage"]
+"""Where a ranking ended up that did not go as routed: with another LLM, the local model, the first stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,13 @@ class Receipt:
     candidates: int
     strategy: str | None = None
     model: str | None = None
-    """The LLM asked, ``provider/name``."""
+    """The LLM of first choice, ``provider/name``."""
+    ordered_by: Mapping[str, int] = field(default_factory=dict)
+    """How many windows each LLM put in order."""
+    fallback: Fallback | None = None
+    """The last tier of the chain that decided anything, where the first choice failed: another LLM, which put at
+    least one window in order; or, as no LLM did, the local model or the first stage. None where the first choice
+    put all windows in order that were put in order. Why is in ``degraded``."""
     local: str | None = None
     """The local model that scored the candidates."""
     signal: float | None = None
@@ -147,7 +155,7 @@ class Ranking:
     """The local model's score of each candidate, in the order of ``candidates``; None for those below the depth,
     and as a whole where no local model was used. Raw: not comparable over queries."""
     windows: Sequence[WindowTrace] = ()
-    """One record a window, in the order asked; empty unless traces were asked for."""
+    """One record a window and model, in the order asked; empty unless traces were asked for."""
 
     @property
     def docids(self) -> tuple[str, ...]:
@@ -157,7 +165,8 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class WindowTrace:
-    """One window as the model saw and answered it."""
+    """One window as one model saw and answered it. Where a model could not order it and the next one of the chain
+    was asked, each has a record of its own, in that order."""
 
     qid: str
     step: int
@@ -165,7 +174,7 @@ class WindowTrace:
     docids: tuple[str, ...]
     """In the order shown to the model."""
     prompt_sha256: str | None
-    """None where the window could not be rendered."""
+    """None where the window was not rendered: it does not fit, or the model is not asked any more."""
     model: str
     served_by: str | None
     """The model's name as the server gave it, None where there was no answer."""

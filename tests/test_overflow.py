@@ -9,10 +9,11 @@ import pytest
 
 from listwise.asking import Asker
 from listwise.calls import Sampling
-from listwise.engine import MOST_OVERFLOWS, Engine, Outcome
+from listwise.engine import Engine, Outcome
 from listwise.layers import Counting, stack
 from listwise.models.registry import load_model
 from listwise.prompting import Prompter, load_template
+from listwise.reading import MOST_OVERFLOWS, WindowReader
 from listwise.spend.tab import Budget, Tab
 from listwise.spend.tokens import counter_for
 from listwise.strategies import make
@@ -60,17 +61,14 @@ async def ranking(script: Narrow, *, context_tokens: int = 8192) -> AsyncIterato
         layer = stack(
             model, store=None, counting=Counting(counter), price=None, concurrency=4, timeout_s=5, attempts=2
         )
-        engine = Engine(
-            Asker(layer),
-            Prompter(
-                load_template("rankgpt"),
-                counter=counter,
-                context_tokens=context_tokens,
-                answer_tokens=lambda _: OUTPUT,
-            ),
-            make("single", window=N, stride=5, depth=N),
-            lambda _: Sampling(OUTPUT),
+        prompter = Prompter(
+            load_template("rankgpt"),
+            counter=counter,
+            context_tokens=context_tokens,
+            answer_tokens=lambda _: OUTPUT,
         )
+        reader = WindowReader(NAME, Asker(layer), prompter, lambda _: Sampling(OUTPUT))
+        engine = Engine([reader], make("single", window=N, stride=5, depth=N))
         try:
             yield lambda: engine.rank(REQUEST, range(N), Tab("q1", Budget()))
         finally:

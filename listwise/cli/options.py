@@ -14,6 +14,12 @@ POLICY_OPTIONS: dict[str, Decorator] = {
     "llm": click.option("--llm", metavar="PROVIDER/NAME", help="e.g. openai/gpt-4o, anthropic/..., vllm/..."),
     "base_url": click.option("--base-url", metavar="URL", help="Where the LLM is served."),
     "api": click.option("--api", type=click.Choice(["chat", "responses"]), help="Which OpenAI interface. [chat]"),
+    "fallback": click.option(
+        "--fallback",
+        multiple=True,
+        metavar="MODEL[@URL]",
+        help="Asked where the LLM fails, then the next; may be repeated. [the local order]",
+    ),
     "escalate": click.option(
         "--escalate", metavar="WHEN", help="never, always, auto, or a share such as 0.3. [auto]"
     ),

@@ -25,6 +25,8 @@ Examples:
   listwise rerank --queries queries.tsv --corpus corpus.jsonl.gz --run bm25.trec --out both.trec \\
       --llm openai/gpt-4o --escalate 0.3 --budget 0.02 --receipts receipts.jsonl --trace trace.jsonl
   listwise rerank --requests requests.jsonl --out results.jsonl --format jsonl --policy frugal --llm openai/gpt-4o
+  listwise rerank --requests requests.jsonl --llm openai/gpt-4o --fallback anthropic/claude-haiku-4-5 \\
+      --fallback vllm/rank-zephyr@http://127.0.0.1:8000/v1 --timeout 20 --attempts 2
 
 Output goes to --out in the order of the queries; a table of what was done and spent goes to standard error.
 Interrupted work keeps what is done; run again, answers that were already given come from the cache.
@@ -60,7 +62,8 @@ def note_run(reranker: Reranker, requests: list[Request]) -> None:
 
     purse, policy = reranker.purse, reranker.policy
     if isinstance(purse.ledger, SqliteLedger):
-        settings = policy.model_dump(mode="json", exclude_unset=True, exclude={"base_url"})
+        addresses: Any = {"base_url": True, "fallback": {"__all__": {"base_url"}}}  # may hold a key
+        settings = policy.model_dump(mode="json", exclude_unset=True, exclude=addresses)
         History(purse.ledger.path).keep_run(purse.run, purse.account, settings, work_key(policy, requests))
 
 

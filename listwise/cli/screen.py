@@ -28,6 +28,11 @@ LINE_EVERY_S = 5.0
 """Seconds between lines of progress where there is no terminal."""
 
 ROUTES = ("llm", "local", "first_stage", "empty")
+_TIERS = {
+    "llm": "to another LLM of the chain",
+    "local": "to the local model's order",
+    "first_stage": "to the first stage's order",
+}
 
 
 def console() -> Console:
@@ -55,6 +60,7 @@ class Totals:
     usd: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(ROUTES, Decimal(0)))
     priced: bool = True
     degraded: Counter[str] = field(default_factory=Counter)
+    fallbacks: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     def add(self, receipt: Receipt) -> None:
@@ -67,6 +73,8 @@ class Totals:
         self.usd[receipt.route] += receipt.usd
         self.priced = self.priced and receipt.priced
         self.degraded.update(receipt.degraded)
+        if receipt.fallback is not None:
+            self.fallbacks[receipt.fallback] += 1
 
     @property
     def never_answered(self) -> bool:
@@ -174,6 +182,8 @@ def show_totals(totals: Totals) -> None:
     screen = console()
     screen.print(table)
     screen.print(f"{sum(totals.routes.values())} queries in {totals.seconds:.2f} s")
+    for tier, count in totals.fallbacks.items():
+        screen.print(f"fell back, {count} queries: {_TIERS[tier]}", style="yellow")
     for what, count in totals.degraded.most_common(5):
         screen.print(f"degraded, {count} queries: {what}", style="yellow", markup=False)
 

@@ -163,11 +163,21 @@ def _show(by: str, lines: Sequence[Line]) -> None:
 
     from listwise.cli.screen import dollars, output
 
-    numbers = ("queries", "answered", "rejected", "unknown", "open", "retries", "cached", "input_tokens")
+    numbers = (
+        "queries",
+        "answered",
+        "rejected",
+        "unknown",
+        "open",
+        "retries",
+        "cached",
+        "fell_back",
+        "input_tokens",
+    )
     table = Table(box=None, pad_edge=False)
     table.add_column(by if by != "day" else "day (UTC)")
     for name in (*numbers, "output_tokens", "USD", "reserved"):
-        table.add_column(name.replace("_tokens", " tok"), justify="right")
+        table.add_column(name.replace("_tokens", " tok").replace("_", " "), justify="right")
 
     def row(name: str, those: Sequence[Line]) -> None:
         counts = [f"{sum(getattr(line, number) for line in those):,}" for number in (*numbers, "output_tokens")]

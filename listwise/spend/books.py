@@ -74,7 +74,7 @@ class Books:
     def ranked(self, entry: Entry, receipt: Receipt, nano_usd: int) -> None:
         """See `Ledger.ranked`."""
         self._connection.execute(
-            f"INSERT INTO ranking VALUES (NULL, {', '.join('?' * 16)})",
+            f"INSERT INTO ranking VALUES (NULL, {', '.join('?' * 17)})",
             (
                 self._now,
                 entry.run,
@@ -91,6 +91,7 @@ class Books:
                 receipt.input_tokens,
                 receipt.output_tokens,
                 len(receipt.degraded),
+                receipt.fallback,
                 receipt.seconds,
             ),
         )

@@ -38,10 +38,12 @@ _ATTEMPTS = """
         sum(spent), sum(CASE outcome WHEN 'open' THEN reserved ELSE 0 END)
     FROM attempt WHERE {where} GROUP BY 1 ORDER BY 1
 """
-_RANKINGS = "SELECT {key}, count(*), sum(retries), sum(degraded > 0) FROM ranking WHERE {where} GROUP BY 1"
+_RANKINGS = (
+    "SELECT {key}, count(*), sum(retries), sum(degraded > 0), count(fallback) FROM ranking WHERE {where} GROUP BY 1"
+)
 _ROUTES = """
-    SELECT route, count(*), sum(retries), sum(degraded > 0), sum(attempts), sum(cache_hits), sum(input_tokens),
-        sum(output_tokens), sum(spent)
+    SELECT route, count(*), sum(retries), sum(degraded > 0), count(fallback), sum(attempts), sum(cache_hits),
+        sum(input_tokens), sum(output_tokens), sum(spent)
     FROM ranking WHERE {where} GROUP BY 1 ORDER BY 1
 """
 
@@ -66,6 +68,8 @@ class Line:
     """Answers from the cache, free of charge."""
     degraded: int = 0
     """Queries that were not ranked wholly as asked."""
+    fell_back: int = 0
+    """Of those, queries that another LLM, the local model or the first stage ranked instead of the first choice."""
     input_tokens: int = 0
     output_tokens: int = 0
     usd: Decimal = Decimal(0)
@@ -147,7 +151,7 @@ class History:
             }
             spent = {str(name): sums for name, *sums in db.execute(_ATTEMPTS.format(key=key, where=where), values)}
         names = sorted({*ranked, *spent})
-        return [_line(name, spent.get(name, [0] * 9), ranked.get(name, [0] * 3)) for name in names]
+        return [_line(name, spent.get(name, [0] * 9), ranked.get(name, [0] * 4)) for name in names]
 
     def leftovers(self, now: datetime | None = None) -> list[Leftover]:
         """Reservations that nobody will settle any more: their process is dead, or they are overdue."""
@@ -257,7 +261,7 @@ class History:
 
 def _line(name: str, spent: Sequence[int], ranked: Sequence[int]) -> Line:
     answered, rejected, unknown, still_open, cached, input_tokens, output_tokens, nano_usd, reserved = spent
-    queries, retries, degraded = ranked
+    queries, retries, degraded, fell_back = ranked
     return Line(
         name=name,
         queries=queries,
@@ -268,6 +272,7 @@ def _line(name: str, spent: Sequence[int], ranked: Sequence[int]) -> Line:
         retries=retries,
         cached=cached,
         degraded=degraded,
+        fell_back=fell_back,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         usd=usd_of(nano_usd),
@@ -276,7 +281,7 @@ def _line(name: str, spent: Sequence[int], ranked: Sequence[int]) -> Line:
 
 
 def _route_line(name: str, *sums: int) -> Line:
-    queries, retries, degraded, attempts, cached, input_tokens, output_tokens, nano_usd = sums
+    queries, retries, degraded, fell_back, attempts, cached, input_tokens, output_tokens, nano_usd = sums
     return Line(
         name=name,
         queries=queries,
@@ -284,6 +289,7 @@ def _route_line(name: str, *sums: int) -> Line:
         retries=retries,
         cached=cached,
         degraded=degraded,
+        fell_back=fell_back,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         usd=usd_of(nano_usd),

@@ -80,6 +80,7 @@ CREATE TABLE ranking (
     input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     degraded INTEGER NOT NULL,
+    fallback TEXT,
     seconds REAL NOT NULL
 );
 CREATE INDEX ranking_at ON ranking (at);

@@ -22,11 +22,13 @@ def call(text: str = "rank", *, n: int = 2, sample: int = 0) -> Call:
 class MemoryModel:
     """Does what it is told, one behaviour after the other; the last one for good."""
 
-    identity = Identity("memory", "model", "memory:")
-    context_tokens = 8192
     reasons = False
 
-    def __init__(self, *behaviours: Behaviour, delay_s: float = 0.0) -> None:
+    def __init__(
+        self, *behaviours: Behaviour, delay_s: float = 0.0, name: str = "model", context_tokens: int = 8192
+    ) -> None:
+        self.identity = Identity("memory", name, "memory:")
+        self.context_tokens = context_tokens
         self.behaviours = list(behaviours) or [completion()]
         self.delay_s = delay_s
         self.asked: list[Call] = []
