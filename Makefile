@@ -30,7 +30,7 @@ demo: $(VENV)/.demo ## Re-rank real input with the embedded model and a real sma
 	@$(BIN)/listwise demo
 
 test: $(VENV)/.dev ## Run the tests (under 5 minutes, no network)
-	$(BIN)/python -m pytest -m 'not slow and not vllm'
+	$(BIN)/python -m pytest -m 'not slow and not vllm' --numprocesses auto --maxprocesses 8
 
 test-slow: $(VENV)/.dev ## Run the slow tests: real servers, built wheels
 	$(BIN)/python -m pytest -m slow

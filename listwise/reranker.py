@@ -187,6 +187,7 @@ class Reranker:
         if self._llm is None:
             return Plan(len(requests), counts)
         first = self._llm.first
+        await self.purse.ledger.flush()
         habits = Habits.of(first.name, self.purse.ledger.samples(first.name))
         names = dict.fromkeys((self.policy.strategy, *strategies))
         plans = [await plan_strategy(name, self._llm, self.policy, work, habits) for name in names]

@@ -127,6 +127,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def wrote(self) -> None:
         """All that was told to the ledger so far is on the disk."""
 
+    def writes(self) -> None:
+        """The ledger is going to write, and to wait for the disk."""
+
     def tells(self, attempt: Attempt) -> None:
         """The ledger is going to be told something about an attempt, and does not wait for the disk."""
 
@@ -140,6 +143,7 @@ class LedgerMachine(RuleBasedStateMachine):
         scopes = tuple(Scope(SCOPES[at].kind, SCOPES[at].name, self.caps[SCOPES[at].key]) for at in places)
         nano_usd = asked if isinstance(asked, int) else self.amount_at(asked, scopes)
         full = next((s for s in scopes if s.cap is not None and self.held(s) + nano_usd > s.cap), None)
+        self.writes()
         answer = self.runner.run(self.ask(scopes, nano_usd))
         if isinstance(answer, Reservation):
             assert full is None, f"granted although it does not fit {full}"
@@ -174,6 +178,7 @@ class LedgerMachine(RuleBasedStateMachine):
         scope = SCOPES[query]
         if any(each.state != "settled" for each in self.in_scope(scope)):
             return  # nobody forgets a query that is not done
+        self.writes()
         self.ledger.forget(scope)
         self.forgotten[scope.key] = len(self.attempts)
         self.overrun.discard(scope.key)
@@ -182,6 +187,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def audit(self) -> None:
+        self.writes()
         self.runner.run(self.ledger.flush())
         self.wrote()
         assert {s.key: self.held_by_ledger(s) for s in SCOPES} == {s.key: self.held(s) for s in SCOPES}
@@ -208,7 +214,9 @@ class SqliteMachine(LedgerMachine):
         self.path = Path(self.folder.name, "0", "ledger.db")
         self.crashes = 0
         self.in_doubt: list[tuple[Attempt, Literal["open", "settled", "reconciled"], int]] = []
-        """What was told and may not be on the disk yet, oldest first, with the state before it."""
+        """What was told and is not on the disk, with the state before it."""
+        self.stalled: sqlite3.Connection | None = None
+        """Keeps the ledger from writing."""
         super().__init__()
 
     def begin(self) -> Ledger:
@@ -224,8 +232,23 @@ class SqliteMachine(LedgerMachine):
     def wrote(self) -> None:
         self.in_doubt.clear()
 
+    def writes(self) -> None:
+        if self.stalled is not None:
+            self.stalled.execute("ROLLBACK")
+            self.stalled.close()
+            self.stalled = None
+
     def tells(self, attempt: Attempt) -> None:
-        self.in_doubt.append((attempt, attempt.state, attempt.spent))
+        if self.stalled is not None:
+            self.in_doubt.append((attempt, attempt.state, attempt.spent))
+
+    @precondition(lambda self: self.stalled is None)
+    @rule()
+    def stall(self) -> None:
+        """The disk takes nothing for a while: what is told from now on is lost in a crash."""
+        self.runner.run(self.ledger.flush())
+        self.stalled = sqlite3.connect(self.path, isolation_level=None)
+        self.stalled.execute("BEGIN IMMEDIATE")
 
     @rule(seconds=st.sampled_from((1.0, 60.0, 150.0)))
     def expire(self, seconds: float) -> None:
@@ -234,14 +257,14 @@ class SqliteMachine(LedgerMachine):
     @rule(left=st.sampled_from(("dead", "elsewhere")))
     def crash(self, left: Literal["dead", "elsewhere"]) -> None:
         """The process is killed, here or on a machine that shares the file; another opens what it left."""
+        if self.stalled is None:
+            self.runner.run(self.ledger.flush())
         self.crashes += 1
         survivor = self.path.parent.parent / str(self.crashes) / self.path.name
         survivor.parent.mkdir()
-        with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
-            db.execute("BEGIN IMMEDIATE")  # between two transactions, as a journal makes any moment look
-            for suffix in ("", "-wal"):
-                shutil.copy(f"{self.path}{suffix}", f"{survivor}{suffix}")
-            db.execute("ROLLBACK")
+        for suffix in ("", "-wal"):  # between two transactions, as a journal makes any moment look
+            shutil.copy(f"{self.path}{suffix}", f"{survivor}{suffix}")
+        self.writes()
         self.ledger.close()
         self.path = survivor
         self._disown(left)
@@ -255,17 +278,14 @@ class SqliteMachine(LedgerMachine):
             db.execute("UPDATE attempt SET owner = ? WHERE owner = ?", (str(owner), str(here)))
 
     def _take_stock(self, left: Literal["dead", "elsewhere"]) -> None:
-        """Nothing that was reserved is lost, and of what was told after that only the latest."""
+        """Nothing that was reserved is lost, only what was told since the disk took nothing more."""
         with closing(sqlite3.connect(self.path)) as db:
             outcomes = dict(db.execute("SELECT id, outcome FROM attempt WHERE outcome != 'cached'").fetchall())
             spent = dict(db.execute("SELECT id, spent FROM attempt").fetchall())
         assert outcomes.keys() == {each.id for each in self.attempts}
-        written = [outcomes[a.id] not in ("open", "lost", "written off") for a, _, _ in self.in_doubt]
-        assert written == sorted(written, reverse=True)
-        for (attempt, state, before), kept in zip(self.in_doubt, written, strict=True):
-            if not kept:
-                attempt.state, attempt.spent = state, before
-            assert spent[attempt.id] == attempt.spent
+        for attempt, state, before in reversed(self.in_doubt):
+            attempt.state, attempt.spent = state, before
+        assert spent == {each.id: each.spent for each in self.attempts}
         self.in_doubt.clear()
         for attempt in self.mine():
             attempt.owner = left
@@ -273,6 +293,7 @@ class SqliteMachine(LedgerMachine):
     @rule(share=st.sampled_from((None, 0, 50)))
     def reconcile(self, share: int | None) -> None:
         """Close what dead processes left behind, at its worst case or at a known amount."""
+        self.writes()
         self.runner.run(self.ledger.flush())
         self.wrote()
         expected = {
@@ -302,6 +323,7 @@ class SqliteMachine(LedgerMachine):
         self.close(attempt, nano_usd, "settled")
 
     def teardown(self) -> None:
+        self.writes()
         super().teardown()
         self.folder.cleanup()
 
