@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from os.path import exists
+from os.path import exists, getsize
 from pathlib import Path
 
 from listwise.cache.answers import Row
@@ -29,6 +29,8 @@ WAL_PAGES = 512
 """How many pages wait in the ``-wal`` file before they are merged into the database."""
 BESIDE_LIMIT_BYTES = 8 * 2**20
 """What a cache may take on disk beyond its limit, while it is in use: the ``-wal`` and ``-shm`` files."""
+MERGED_FROM_BYTES = BESIDE_LIMIT_BYTES // 2
+"""From which size on a writer waits until the ``-wal`` file can be merged."""
 EVICTED_AT_ONCE = 32
 EVICTED_AT_MOST = 512
 """Answers that one write evicts. A limit that was lowered is reached over several writes, or by ``cache trim``."""
@@ -157,6 +159,7 @@ class Database:
             with self.reading():
                 # Every step of this statement frees one page, and `execute` takes only the first.
                 self.connection.executescript(f"PRAGMA incremental_vacuum({min(over, at_most_pages)})")
+            self._merge_if_due()
 
     def used_bytes(self) -> int:
         """Bytes of the pages that hold something."""
@@ -194,6 +197,17 @@ class Database:
             finally:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
+        self._merge_if_due()
+
+    def _merge_if_due(self) -> None:
+        """Wait for readers to let go of the ``-wal`` file where it grew too large.
+
+        SQLite merges it by itself, but never waits: as long as somebody reads at any moment, it only grows.
+        """
+        with suppress(OSError):
+            if getsize(f"{self.name}-wal") > MERGED_FROM_BYTES:
+                with self.reading():
+                    self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -19,7 +19,7 @@ from listwise.cache.opening import found, opened
 from listwise.cache.salvage import VERSION_1, Salvaged, row_of, salvage, version_1
 
 ROWS_AT_ONCE = 1000
-PAGES_AT_ONCE = 4096
+PAGES_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
