@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
 from listwise.cache import SIZE_LIMIT_BYTES, CacheSize
+from listwise.calls import ServiceTier
 from listwise.errors import ConfigError
 from listwise.resources import did_you_mean, names, resource
 from listwise.spend.purse import Caps
@@ -50,6 +51,8 @@ class Policy(BaseModel):
     """Where the LLM is served, if not at its provider's own address."""
     api: Literal["chat", "responses"] = "chat"
     """Which of OpenAI's interfaces to use."""
+    service_tier: ServiceTier = "default"
+    """OpenAI's ``flex`` costs what a batch does, but is slow (raise ``timeout_s``) and turns some requests down."""
     escalate: Escalation = "auto"
     """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (those whose margin is small), or the share of
     queries with the smallest ones."""

@@ -154,7 +154,7 @@ def default_prompt(model: str) -> str:
 def _model(policy: Policy, name: str) -> Model:
     from listwise.models.registry import load_model
 
-    return load_model(name, base_url=policy.base_url, api=policy.api)
+    return load_model(name, base_url=policy.base_url, api=policy.api, service_tier=policy.service_tier)
 
 
 def _cache(policy: Policy) -> AnswerCache:

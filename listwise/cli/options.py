@@ -14,6 +14,11 @@ POLICY_OPTIONS: dict[str, Decorator] = {
     "llm": click.option("--llm", metavar="PROVIDER/NAME", help="e.g. openai/gpt-4o, anthropic/..., vllm/..."),
     "base_url": click.option("--base-url", metavar="URL", help="Where the LLM is served."),
     "api": click.option("--api", type=click.Choice(["chat", "responses"]), help="Which OpenAI interface. [chat]"),
+    "service_tier": click.option(
+        "--service-tier",
+        type=click.Choice(["default", "flex"]),
+        help="OpenAI's flex: batch prices, slow; goes with --timeout 900. [default]",
+    ),
     "escalate": click.option(
         "--escalate", metavar="WHEN", help="never, always, auto, or a share such as 0.3. [auto]"
     ),
