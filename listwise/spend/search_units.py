@@ -1,8 +1,8 @@
 """Search units: what rerank APIs bill by instead of tokens.
 
-Cohere's definition: one unit is a query with up to 100 documents; a document that is longer than 500 tokens together
-with the query is split, and each part counts as a document. Cohere states its prices for 1,000 units, listwise for
-one.
+Cohere's definition: one unit is a query with up to 100 documents; a document that is longer than 500 tokens
+together with the query is split, and each part counts as a document. Cohere states its prices for 1,000 units,
+listwise for one.
 """
 
 from __future__ import annotations
