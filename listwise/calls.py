@@ -13,6 +13,11 @@ AnswerForm = Literal["text", "order"]
 """``text`` is free text; ``order`` asks the server to constrain the answer to an order of identifiers
 1..``passages`` (JSON schema, guided decoding), in whatever form the provider offers."""
 
+ServiceTier = Literal["default", "flex"]
+"""``flex`` is OpenAI's: slower, turned down at times, and at the price of a batch. It does not determine the
+answer, so it is a setting of the model and no part of a `Call`: what was bought at one tier is not bought again at
+another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from statistics import median
 
 from listwise.cache import AnswerStore, cache_key
-from listwise.calls import Call, Completion
+from listwise.calls import Call, Completion, ServiceTier
 from listwise.engine import Engine
 from listwise.errors import InputError
 from listwise.layers import Answer
@@ -167,7 +167,7 @@ async def plan_strategy(
     calls = cached = read = 0
     longest = 0
     for request, order in work:
-        layer = _Estimator(tier.first, tier.store, habits)
+        layer = _Estimator(tier.first, tier.store, habits, policy.service_tier)
         prior = order[:depth]
         tab = Tab(request.query.qid, replace(policy.budget, seconds=None))
         engine = Engine([tier.first.reader_over(layer, counted=False)], strategy)
@@ -190,10 +190,13 @@ async def plan_strategy(
 class _Estimator:
     """A layer that answers every call with the order as shown, and adds up what the answer would take."""
 
-    def __init__(self, llm: ReadyModel, store: AnswerStore | None, habits: Habits) -> None:
+    def __init__(
+        self, llm: ReadyModel, store: AnswerStore | None, habits: Habits, service_tier: ServiceTier
+    ) -> None:
         self._llm = llm
         self._store = store
         self._habits = habits
+        self._service_tier = service_tier
         self.cached = 0
         self.input_tokens = self.output_tokens = NOTHING
         self.usd = NOTHING
@@ -212,7 +215,7 @@ class _Estimator:
         hold = await tab.reserve(most_in + most_out, bound(llm.price, most_in, most_out) if llm.price else 0)
         text = " > ".join(f"[{number}]" for number in range(1, call.passages + 1))
         tokens_in, tokens_out = self._input(call), self._output(call, text)
-        usage = Usage(round(tokens_in.expected), output_tokens=round(tokens_out.expected))
+        usage = self._usage(tokens_in.expected, tokens_out.expected)
         tab.settle(hold, usage, llm.price.cost(usage) if llm.price else 0)
         self.input_tokens += tokens_in
         self.output_tokens += tokens_out
@@ -239,7 +242,11 @@ class _Estimator:
         price = self._llm.price
         if price is None:
             return 0.0
-        return float(usd_of(price.cost(Usage(round(input_tokens), output_tokens=round(output_tokens)))))
+        return float(usd_of(price.cost(self._usage(input_tokens, output_tokens))))
+
+    def _usage(self, input_tokens: float, output_tokens: float) -> Usage:
+        tokens_in, tokens_out = round(input_tokens), round(output_tokens)
+        return Usage(tokens_in, output_tokens=tokens_out, service_tier=self._service_tier)
 
 
 def _bounded(

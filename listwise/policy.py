@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
 from listwise.cache import SIZE_LIMIT_BYTES, CacheSize
+from listwise.calls import ServiceTier
 from listwise.errors import ConfigError
 from listwise.resources import did_you_mean, names, resource
 from listwise.spend.purse import Caps
@@ -48,6 +49,8 @@ class LlmSettings(BaseModel):
     """Where the LLM is served, if not at its provider's own address."""
     api: Literal["chat", "responses"] = "chat"
     """Which of OpenAI's interfaces to use."""
+    service_tier: ServiceTier = "default"
+    """OpenAI's ``flex`` costs what a batch does, but is slow (raise ``timeout_s``) and turns some requests down."""
     prompt: str | None = None
     """A template's name or file; by default the one the model was made for."""
     temperature: float | None = 0.0
@@ -73,7 +76,7 @@ class Fallback(LlmSettings):
     """An LLM that is asked for windows which those before it could not put in order.
 
     As text, ``provider/name`` or ``provider/name@URL``. What is not given is as for the first LLM, except what
-    belongs to one model only: address, interface, prompt, effort, rates and the bound of an answer.
+    belongs to one model only: address, interface, service tier, prompt, effort, rates and the bound of an answer.
     """
 
     llm: str
@@ -87,7 +90,16 @@ class Fallback(LlmSettings):
         return {"llm": name, "base_url": f"http{address}"} if at else {"llm": name}
 
 
-_ONE_MODELS_OWN = ("base_url", "api", "prompt", "reasoning_effort", "max_output_tokens", "rpm", "tpm")
+_ONE_MODELS_OWN = (
+    "base_url",
+    "api",
+    "service_tier",
+    "prompt",
+    "reasoning_effort",
+    "max_output_tokens",
+    "rpm",
+    "tpm",
+)
 """Settings that a fallback does not take over from the first LLM."""
 
 

@@ -178,7 +178,7 @@ def _model(policy: Policy) -> Model:
     from listwise.models.registry import load_model
 
     assert policy.llm is not None
-    return load_model(policy.llm, base_url=policy.base_url, api=policy.api)
+    return load_model(policy.llm, base_url=policy.base_url, api=policy.api, service_tier=policy.service_tier)
 
 
 def _price(policy: Policy, model: Model, *, needed: bool) -> Price | None:

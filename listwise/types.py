@@ -65,7 +65,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer, as the provider billed them."""
+    """What one answer took, as the provider billed it."""
 
     input_tokens: int = 0
     """All tokens of the prompt, those read from or written to a prompt cache included."""
@@ -77,14 +77,22 @@ class Usage:
     """All tokens of the answer, reasoning included."""
     reasoning_tokens: int = 0
     """The part of ``output_tokens`` that was reasoning and is not in the text."""
+    search_units: int = 0
+    """What rerank APIs bill instead of tokens (`listwise.spend.search_units`)."""
+    service_tier: str = field(default="", kw_only=True)
+    """The tier that served it, in the provider's own word (``default``, ``flex``): the price goes by it. Empty
+    where the provider does not say, and in a sum over several."""
 
     def __add__(self, other: Usage) -> Usage:
+        tiers = {each.service_tier for each in (self, other) if each != Usage()}
         return Usage(
             self.input_tokens + other.input_tokens,
             self.cached_input_tokens + other.cached_input_tokens,
             self.cache_write_tokens + other.cache_write_tokens,
             self.output_tokens + other.output_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
+            self.search_units + other.search_units,
+            service_tier=tiers.pop() if len(tiers) == 1 else "",
         )
 
 

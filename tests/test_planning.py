@@ -115,6 +115,21 @@ def test_plans_learn_from_what_was_billed(requests: list[Request], tmp_path: Pat
     assert learned.strategies[0].output_tokens.expected == 12 * 200
 
 
+def test_the_flex_tier_is_expected_and_the_ordinary_one_is_the_most(
+    requests: list[Request], server: ScriptedServer, tmp_path: Path
+) -> None:
+    chosen = settings(server, tmp_path, price=(f"{MODEL}=input:2.5,output:10,batch:0.5",))
+
+    def usd(**more: Any) -> Any:
+        with Reranker(**chosen, **more) as reranker:
+            return reranker.plan(requests).strategies[0].usd
+
+    flex, default = usd(service_tier="flex"), usd()
+    assert flex.expected == pytest.approx(default.expected / 2)
+    assert flex.low == pytest.approx(default.low / 2)
+    assert flex.high == default.high
+
+
 def test_budgets_are_in_the_plan(requests: list[Request], server: ScriptedServer, tmp_path: Path) -> None:
     def plan(**more: Any) -> Plan:
         with Reranker(**settings(server, tmp_path, **more)) as reranker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
@@ -23,6 +24,8 @@ class StoredUsage(BaseModel):
     cache_write_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    search_units: int = 0
+    service_tier: str = ""
 
 
 class StoredAnswer(BaseModel):
@@ -39,31 +42,16 @@ class StoredAnswer(BaseModel):
     @classmethod
     def of(cls, completion: Completion) -> StoredAnswer:
         """The stored form of an answer."""
-        usage = completion.usage
         return cls(
             text=completion.text,
-            usage=StoredUsage(
-                input_tokens=usage.input_tokens,
-                cached_input_tokens=usage.cached_input_tokens,
-                cache_write_tokens=usage.cache_write_tokens,
-                output_tokens=usage.output_tokens,
-                reasoning_tokens=usage.reasoning_tokens,
-            ),
+            usage=StoredUsage(**asdict(completion.usage)),
             served_by=completion.served_by,
             finish=completion.finish,
         )
 
     def completion(self) -> Completion:
         """The answer."""
-        used = self.usage
-        usage = Usage(
-            used.input_tokens,
-            used.cached_input_tokens,
-            used.cache_write_tokens,
-            used.output_tokens,
-            used.reasoning_tokens,
-        )
-        return Completion(self.text, usage, self.served_by, self.finish)
+        return Completion(self.text, Usage(**dict(self.usage)), self.served_by, self.finish)
 
 
 class Row(NamedTuple):

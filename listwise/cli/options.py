@@ -20,6 +20,11 @@ POLICY_OPTIONS: dict[str, Decorator] = {
         metavar="MODEL[@URL]",
         help="Asked where the LLM fails, then the next; may be repeated. [the local order]",
     ),
+    "service_tier": click.option(
+        "--service-tier",
+        type=click.Choice(["default", "flex"]),
+        help="OpenAI's flex: batch prices, slow; goes with --timeout 900. [default]",
+    ),
     "escalate": click.option(
         "--escalate", metavar="WHEN", help="never, always, auto, or a share such as 0.3. [auto]"
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -81,12 +82,15 @@ def _unasked(policy: Policy) -> Model:
     assert policy.llm is not None
     from listwise.models.registry import load_model
 
+    load = partial(
+        load_model, policy.llm, base_url=policy.base_url, api=policy.api, service_tier=policy.service_tier
+    )
     try:
-        return load_model(policy.llm, base_url=policy.base_url, api=policy.api)
+        return load()
     except ConfigError as error:
         if "no key" not in str(error):
             raise
-        return load_model(policy.llm, base_url=policy.base_url, api=policy.api, api_key="not-needed-for-a-plan")
+        return load(api_key="not-needed-for-a-plan")
 
 
 def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:

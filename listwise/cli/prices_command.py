@@ -19,6 +19,8 @@ class Shown:
 
     model: str
     rates: str
+    tiers: dict[str, str]
+    """The rates of service tiers that have their own."""
     source: str
     as_of: str | None
     old: bool
@@ -27,7 +29,9 @@ class Shown:
 @click.command("prices")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option("--prices", type=click.Path(path_type=Path), metavar="FILE", help="Your own prices, as for rerank.")
-@click.option("--price", multiple=True, metavar="MODEL=IN,OUT", help="One such price.")
+@click.option(
+    "--price", multiple=True, metavar="MODEL=IN,OUT", help="One such price; of a rerank API, MODEL=search_unit:USD."
+)
 @click.option(
     "--base-url", metavar="URL", help="Where the model is served: the table is for providers' own servers."
 )
@@ -37,10 +41,13 @@ def command(
 ) -> int:
     """What a model costs, who says so, and since when. Exits with 2 where nobody knows.
 
+    Where batches or OpenAI's flex tier are billed at other rates, those are shown, too.
+
     \b
     Examples:
       listwise prices openai/gpt-4o anthropic/claude-sonnet-4-5
       listwise prices vllm/rank-zephyr --price vllm/rank-zephyr=0.1,0.4 --json
+      listwise prices cohere/rerank-v3.5 --price cohere/rerank-v3.5=search_unit:0.002
     """
     from listwise.spend.prices import PriceBook
 
@@ -59,15 +66,19 @@ def _found(book: PriceBook, model: str, base_url: str | None) -> Shown:
     price = book.find(model, base_url)
     if price is None:
         where = f" at {base_url}" if base_url else ""
-        state = f'state one with --price "{model}=INPUT,OUTPUT"'
-        raise ConfigError(f"no price is known for {model}{where}{names_like(model)}; {state}")
+        by_search = "rerank" in model
+        near, form = ("", "search_unit:USD") if by_search else (names_like(model), "INPUT,OUTPUT")
+        raise ConfigError(f'no price is known for {model}{where}{near}; state one with --price "{model}={form}"')
+    rates = price.rates()
+    tiers = {tier: words for tier in ("flex", "batch") if (words := price.rates(tier)) != rates}
     as_of = str(price.as_of) if price.as_of else None
-    return Shown(model, price.rates(), price.source, as_of, is_old(price, date.today()))
+    return Shown(model, rates, tiers, price.source, as_of, is_old(price, date.today()))
 
 
 def _lines(shown: Shown) -> str:
     since = f", as of {shown.as_of}" if shown.as_of else ""
-    lines = f"{shown.model}\n  {shown.rates}\n  {shown.source}{since}"
+    tiers = "".join(f"\n  {tier}: {rates}" for tier, rates in shown.tiers.items())
+    lines = f"{shown.model}\n  {shown.rates}{tiers}\n  {shown.source}{since}"
     if shown.old:
         lines += "\n  OLD: check it, and state it yourself or update the table: pip install -U genai-prices"
     return lines

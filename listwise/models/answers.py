@@ -39,6 +39,8 @@ B = TypeVar("B", bound=Body)
 
 Tokens = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 OptionalTokens = Annotated[int | None, Field(ge=0, le=MOST_TOKENS)]
+TierWord = Annotated[str, Field(pattern=r"^[a-z_]{1,20}$")]
+"""A service tier, as a provider names it."""
 Believable = Annotated[T | None, WrapValidator(_none_if_unbelievable)]
 """None where the value is not what it should be."""
 

@@ -82,6 +82,7 @@ _HINTS = {
     "output_config": "this model cannot constrain answers or takes no effort; use a prompt with `form: text`",
     "structured_outputs": "this server cannot constrain answers; use a prompt with `form: text`",
     "seed": "leave the seed out for this model",
+    "service_tier": "this model is not served at that tier; leave the service tier out",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import httpx2
 import openai
 
-from listwise.calls import Call, Completion, Identity
+from listwise.calls import Call, Completion, Identity, ServiceTier
 from listwise.errors import CallError
 from listwise.models import openai_chat, openai_responses
 from listwise.models.answers import Body, Tokens, read_body
@@ -49,6 +49,7 @@ class OpenAIModel:
         traits: Traits,
         address: Address | None = None,
         api: Api = "chat",
+        service_tier: ServiceTier = "default",
     ) -> None:
         address = address or Address.parse(BASE_URL)
         self.identity = Identity(self.provider, model, address.shown, "" if api == "chat" else api)
@@ -56,6 +57,7 @@ class OpenAIModel:
         self.reasons = traits.reasons
         self._traits = traits
         self._own_host = address.host == OWN_HOST
+        self._service_tier = service_tier
         self._interface: ModuleType = openai_responses if api == "responses" else openai_chat
         self._failures = Failures(self.identity, (api_key, *address.secrets))
         self._client = openai.AsyncOpenAI(
@@ -85,7 +87,7 @@ class OpenAIModel:
 
     def _request(self, call: Call) -> dict[str, Any]:
         body: dict[str, Any] = self._interface.request(
-            self.identity.model, call, self._traits, own_host=self._own_host
+            self.identity.model, call, self._traits, own_host=self._own_host, service_tier=self._service_tier
         )
         return body
 

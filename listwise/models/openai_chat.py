@@ -6,8 +6,17 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from listwise.calls import Call, Completion
-from listwise.models.answers import Believable, Body, OptionalTokens, Tokens, believed, order_schema, read_body
+from listwise.calls import Call, Completion, ServiceTier
+from listwise.models.answers import (
+    Believable,
+    Body,
+    OptionalTokens,
+    TierWord,
+    Tokens,
+    believed,
+    order_schema,
+    read_body,
+)
 from listwise.models.failures import Failures
 from listwise.models.families import Traits
 from listwise.types import Usage
@@ -15,11 +24,16 @@ from listwise.types import Usage
 PATH = "/chat/completions"
 
 
-def request(model: str, call: Call, traits: Traits, *, own_host: bool) -> dict[str, Any]:
+def request(
+    model: str, call: Call, traits: Traits, *, own_host: bool, service_tier: ServiceTier = "default"
+) -> dict[str, Any]:
     """The body of a request.
 
     OpenAI's own host and reasoning models want ``max_completion_tokens``; elsewhere ``max_tokens`` is what every
     server knows, and a bound that a server does not know would be no bound.
+
+    OpenAI is told even the default tier: left out, it is the one set for the account's project, which may be dearer
+    than what was reserved. Other servers need not know the field.
     """
     sampling = call.sampling
     body: dict[str, Any] = {
@@ -29,6 +43,8 @@ def request(model: str, call: Call, traits: Traits, *, own_host: bool) -> dict[s
             sampling.max_output_tokens
         ),
     }
+    if own_host or service_tier != "default":
+        body["service_tier"] = service_tier
     if sampling.temperature is not None and traits.takes_temperature:
         body["temperature"] = sampling.temperature
     if sampling.reasoning_effort is not None:
@@ -56,7 +72,7 @@ class _Usage(Body):
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
 
-    def usage(self) -> Usage:
+    def usage(self, service_tier: str) -> Usage:
         read = self.prompt_tokens_details or _InputDetails()
         made = self.completion_tokens_details or _OutputDetails()
         return Usage(
@@ -65,6 +81,7 @@ class _Usage(Body):
             read.cache_write_tokens or 0,
             self.completion_tokens,
             made.reasoning_tokens or 0,
+            service_tier=service_tier,
         )
 
 
@@ -82,6 +99,7 @@ class _Answer(Body):
     model: str | None = None
     choices: list[_Choice] = Field(min_length=1)
     usage: Believable[_Usage] = None
+    service_tier: Believable[TierWord] = None
 
 
 _FINISHES: dict[str | None, Literal["stop", "length", "refusal"]] = {
@@ -101,10 +119,11 @@ def read(content: bytes, call: Call, failures: Failures) -> Completion:
     choice = answer.choices[0]
     refusal = choice.message.refusal
     identity = failures.identity
+    usage = answer.usage.usage(answer.service_tier or "") if answer.usage else None
     text = refusal or choice.message.content or ""
     return Completion(
         text=text,
-        usage=believed(answer.usage.usage() if answer.usage else None, call, identity.name, text),
+        usage=believed(usage, call, identity.name, text),
         served_by=answer.model or identity.model,
         finish="refusal" if refusal else _FINISHES.get(choice.finish_reason, "other"),
     )

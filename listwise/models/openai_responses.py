@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from listwise.calls import Call, Completion
+from listwise.calls import Call, Completion, ServiceTier
 from listwise.errors import CallError, Permanent, RateLimited, ServerError
-from listwise.models.answers import Believable, Body, OptionalTokens, Tokens, believed, order_schema, read_body
+from listwise.models.answers import (
+    Believable,
+    Body,
+    OptionalTokens,
+    TierWord,
+    Tokens,
+    believed,
+    order_schema,
+    read_body,
+)
 from listwise.models.failures import Failures
 from listwise.models.families import Traits
 from listwise.types import Usage
@@ -14,8 +23,13 @@ from listwise.types import Usage
 PATH = "/responses"
 
 
-def request(model: str, call: Call, traits: Traits, *, own_host: bool) -> dict[str, Any]:
-    """The body of a request. The interface has no seed, and keeps answers for 30 days unless told not to."""
+def request(
+    model: str, call: Call, traits: Traits, *, own_host: bool, service_tier: ServiceTier = "default"
+) -> dict[str, Any]:
+    """The body of a request. The interface has no seed, and keeps answers for 30 days unless told not to.
+
+    Service tiers are as in `listwise.models.openai_chat`.
+    """
     sampling = call.sampling
     body: dict[str, Any] = {
         "model": model,
@@ -24,6 +38,8 @@ def request(model: str, call: Call, traits: Traits, *, own_host: bool) -> dict[s
     }
     if own_host:
         body["store"] = False
+    if own_host or service_tier != "default":
+        body["service_tier"] = service_tier
     if sampling.temperature is not None and traits.takes_temperature:
         body["temperature"] = sampling.temperature
     if sampling.reasoning_effort is not None:
@@ -49,7 +65,7 @@ class _Usage(Body):
     input_tokens_details: _InputDetails | None = None
     output_tokens_details: _OutputDetails | None = None
 
-    def usage(self) -> Usage:
+    def usage(self, service_tier: str) -> Usage:
         read = self.input_tokens_details or _InputDetails()
         made = self.output_tokens_details or _OutputDetails()
         return Usage(
@@ -58,6 +74,7 @@ class _Usage(Body):
             read.cache_write_tokens or 0,
             self.output_tokens,
             made.reasoning_tokens or 0,
+            service_tier=service_tier,
         )
 
 
@@ -88,6 +105,7 @@ class _Answer(Body):
     error: _Error | None = None
     incomplete_details: _Incomplete | None = None
     usage: Believable[_Usage] = None
+    service_tier: Believable[TierWord] = None
 
 
 def read(content: bytes, call: Call, failures: Failures) -> Completion:
@@ -102,10 +120,11 @@ def read(content: bytes, call: Call, failures: Failures) -> Completion:
     parts = [part for output in answer.output if output.type == "message" for part in output.content or ()]
     refusal = "".join(part.refusal for part in parts)
     identity = failures.identity
+    usage = answer.usage.usage(answer.service_tier or "") if answer.usage else None
     text = refusal or "".join(part.text for part in parts if part.type == "output_text")
     return Completion(
         text=text,
-        usage=believed(answer.usage.usage() if answer.usage else None, call, identity.name, text),
+        usage=believed(usage, call, identity.name, text),
         served_by=answer.model or identity.model,
         finish="refusal" if refusal else _finish(answer),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from listwise.calls import ServiceTier
 from listwise.errors import ConfigError, UnknownModel
 from listwise.models.base import Model
 from listwise.models.http import Address
@@ -28,6 +29,7 @@ class Settings:
     api: Literal["chat", "responses"] = "chat"
     api_key: str | None = field(default=None, repr=False)
     context_tokens: int | None = None
+    service_tier: ServiceTier = "default"
 
 
 Loader = Callable[[str, Settings], Model]
@@ -57,6 +59,7 @@ def load_model(
     api: Literal["chat", "responses"] = "chat",
     api_key: str | None = None,
     context_tokens: int | None = None,
+    service_tier: ServiceTier = "default",
 ) -> Model:
     """The model of a name, for example ``openai/gpt-4o``, ``anthropic/claude-haiku-4-5``, ``vllm/org/name``.
 
@@ -65,12 +68,12 @@ def load_model(
 
     Raises:
         UnknownModel: no such provider; or a vLLM server answers and does not serve the model.
-        ConfigError: a key or an address is missing or malformed.
+        ConfigError: a key or an address is missing or malformed, or a setting is another provider's.
     """
     company, _, model = name.partition("/")
     if company not in _PROVIDERS or not model:
         raise UnknownModel(_unknown(name, company, model))
-    return _PROVIDERS[company](model, Settings(base_url, api, api_key, context_tokens))
+    return _PROVIDERS[company](model, Settings(base_url, api, api_key, context_tokens, service_tier))
 
 
 def _unknown(name: str, company: str, model: str) -> str:
@@ -94,7 +97,9 @@ def _openai(model: str, settings: Settings) -> Model:
     traits = _traits("openai", model, settings)
     if traits.context_tokens is None and address.host != OWN_HOST:
         traits = _as_served(traits, model, _listing(address, key))
-    return OpenAIModel(model, api_key=key, traits=traits, address=address, api=settings.api)
+    return OpenAIModel(
+        model, api_key=key, traits=traits, address=address, api=settings.api, service_tier=settings.service_tier
+    )
 
 
 @provider("anthropic")
@@ -103,7 +108,7 @@ def _anthropic(model: str, settings: Settings) -> Model:
 
     from listwise.models.anthropic import AnthropicModel
 
-    _only_chat("anthropic", settings)
+    _without_openais_own("anthropic", settings)
     address = _address(settings, "ANTHROPIC_BASE_URL")
     if address is not None and address.shown.endswith("/v1"):
         address = replace(address, url=address.url.removesuffix("/v1"), shown=address.shown.removesuffix("/v1"))
@@ -132,7 +137,7 @@ def _anthropic(model: str, settings: Settings) -> Model:
 def _vllm(model: str, settings: Settings) -> Model:
     from listwise.models.vllm import VllmModel
 
-    _only_chat("vllm", settings)
+    _without_openais_own("vllm", settings)
     address = _address(settings, "VLLM_BASE_URL", default_path="/v1")
     if address is None:
         raise ConfigError(
@@ -178,9 +183,11 @@ def _missing(variable: str) -> ConfigError:
     )
 
 
-def _only_chat(name: str, settings: Settings) -> None:
+def _without_openais_own(name: str, settings: Settings) -> None:
     if settings.api != "chat":
         raise ConfigError(f"the interface {settings.api!r} is OpenAI's; {name} models are asked through their own")
+    if settings.service_tier != "default":
+        raise ConfigError(f"the service tier {settings.service_tier!r} is OpenAI's; leave it out for {name} models")
 
 
 def _traits(company: str, model: str, settings: Settings) -> Traits:

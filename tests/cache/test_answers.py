@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from listwise.cache import StoredAnswer, cache_key
-from listwise.cache.answers import sealed, unsealed
+from listwise.cache.answers import readable, sealed, unsealed
 from listwise.calls import Call, Completion, Identity, Message, Sampling
 from listwise.types import Usage
 from tests.cache.samples import ANSWER, MODEL
@@ -18,11 +18,17 @@ IDENTITY = Identity("openai", "gpt-4o", "https://api.openai.com/v1")
 CALL = Call((Message("user", "rank"),), Sampling(100), passages=3)
 
 
-@given(st.text(), st.lists(st.integers(0, 2**40), min_size=5, max_size=5), st.text())
-def test_any_text_survives_the_stored_form(text: str, tokens: list[int], served_by: str) -> None:
-    completion = Completion(text, Usage(*tokens), served_by, "length")
+@given(st.text(), st.lists(st.integers(0, 2**40), min_size=6, max_size=6), st.text(), st.text())
+def test_any_text_survives_the_stored_form(text: str, counts: list[int], tier: str, served_by: str) -> None:
+    completion = Completion(text, Usage(*counts, service_tier=tier), served_by, "length")
     stored = StoredAnswer.of(completion).model_dump_json()
     assert StoredAnswer.model_validate_json(stored).completion() == completion
+
+
+def test_answers_from_before_there_were_service_tiers_are_read() -> None:
+    stored = b"""{"version":1,"text":"[2] > [1] > [3]","usage":{"input_tokens":10,"cached_input_tokens":4,
+        "cache_write_tokens":2,"output_tokens":6,"reasoning_tokens":1},"served_by":"gpt-4o-2024","finish":"stop"}"""
+    assert readable(stored) == ANSWER
 
 
 def test_the_key_is_canonical_and_complete() -> None:

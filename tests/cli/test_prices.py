@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.cli.conftest import Shell, last_first
 from tests.loopback import ScriptedServer
 
@@ -30,6 +32,32 @@ def test_an_unknown_model_is_exit_2_with_a_close_name(shell: Shell) -> None:
     assert done.returncode == 2
     assert "did you mean 'openai/gpt-4o'" in done.stderr
     assert "--price" in done.stderr
+
+
+def test_prices_show_what_the_flex_tier_and_batches_cost(shell: Shell) -> None:
+    done = shell.run("prices", "openai/gpt-5", "anthropic/claude-sonnet-4-5", "openai/gpt-4o", "--json")
+    gpt_5, sonnet, gpt_4o = (json.loads(line)["tiers"] for line in done.stdout.splitlines())
+    assert "0.625/input MTok" in gpt_5["flex"]
+    assert "1.5/input MTok" in sonnet["batch"]
+    assert [list(tiers) for tiers in (gpt_5, sonnet, gpt_4o)] == [["flex", "batch"], ["batch"], ["batch"]]
+    assert "  flex: $0.625/input MTok" in shell.run("prices", "openai/gpt-5").stdout
+
+
+def test_a_rerank_api_is_priced_by_the_search_unit(shell: Shell) -> None:
+    unknown = shell.run("prices", "cohere/rerank-v3.5")
+    assert unknown.returncode == 2
+    assert '--price "cohere/rerank-v3.5=search_unit:USD"' in unknown.stderr
+    stated = shell.run("prices", "cohere/rerank-v3.5", "--price", "cohere/rerank-v3.5=search_unit:0.002")
+    assert "$0.002/search unit" in stated.stdout
+
+
+@pytest.mark.parametrize("command", ["rerank", "plan"])
+def test_the_flex_tier_is_openais(shell: Shell, command: str) -> None:
+    words = shell.rerank("http://127.0.0.1:9", "--llm", "anthropic/claude-haiku-4-5", "--service-tier", "flex")
+    given = [word for word in words[1:] if word not in ("--out", "out.trec")] if command == "plan" else words[1:]
+    done = shell.run(command, *given)
+    assert done.returncode == 2
+    assert "the service tier 'flex' is OpenAI's" in done.stderr
 
 
 def test_a_stated_price_lets_a_budget_hold(shell: Shell) -> None:

@@ -47,6 +47,7 @@ def _chat(asked: Asked, said: Said) -> dict[str, Any]:
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": said.model or asked.body["model"],
+        "service_tier": said.service_tier or asked.body.get("service_tier"),
         "choices": [
             {
                 "index": 0,
@@ -85,6 +86,7 @@ def _response(asked: Asked, said: Said) -> dict[str, Any]:
         "object": "response",
         "created_at": 1_700_000_000,
         "model": said.model or asked.body["model"],
+        "service_tier": said.service_tier or asked.body.get("service_tier"),
         "status": "incomplete" if cut else "completed",
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "error": None,

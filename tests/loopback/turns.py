@@ -80,6 +80,8 @@ class Said:
     finish: Literal["stop", "length", "refusal"] = "stop"
     model: str | None = None
     """The name to answer by; by default the one asked for."""
+    service_tier: object = None
+    """The tier to say that it was served at, in OpenAI's interfaces; by default the one asked for."""
 
 
 @dataclass(frozen=True, slots=True)

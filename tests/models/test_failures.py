@@ -28,6 +28,7 @@ def said(status: int, message: str, **codes: Any) -> str:
         (400, "bad response_format", {}, "form: text"),
         (400, "output_config.format: not supported", {}, "form: text"),
         (400, "structured_outputs: unknown field", {}, "form: text"),
+        (400, "Invalid service_tier argument", {}, "leave the service tier out"),
         (401, "no", {}, "is the key right"),
         (402, "no", {}, "nothing left to spend"),
         (429, "no", {"code": "insufficient_quota"}, "nothing left to spend"),

@@ -132,6 +132,12 @@ def test_responses_are_openais(name: str) -> None:
         load_model(name, base_url=DEAD, api="responses")
 
 
+@pytest.mark.parametrize("name", ["anthropic/x", "vllm/x"])
+def test_service_tiers_are_openais(name: str) -> None:
+    with pytest.raises(ConfigError, match="'flex' is OpenAI's"):
+        load_model(name, base_url=DEAD, service_tier="flex")
+
+
 async def test_vllm_counts_tokens() -> None:
     with ScriptedServer() as server:
         model = load_model("vllm/loopback-1", base_url=server.base_url)

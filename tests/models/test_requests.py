@@ -68,6 +68,16 @@ def test_responses_are_not_kept() -> None:
     assert body["max_output_tokens"] == 50
 
 
+@pytest.mark.parametrize("interface", [openai_chat, openai_responses])
+def test_openai_is_told_the_tier_and_other_servers_only_if_it_is_a_special_one(interface: Any) -> None:
+    def tier(**asked: Any) -> object:
+        return interface.request("gpt-5", call(), PLAIN, **asked).get("service_tier")
+
+    assert tier(own_host=True) == "default", "else the account's project decides"
+    assert tier(own_host=False) is None
+    assert tier(own_host=True, service_tier="flex") == tier(own_host=False, service_tier="flex") == "flex"
+
+
 def order(body: dict[str, Any]) -> dict[str, Any]:
     assert body["strict"] is True
     schema: dict[str, Any] = body["schema"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -39,6 +40,34 @@ def test_the_bound_covers_every_way_to_bill_the_same_tokens(usage: Usage) -> Non
 def test_the_bound_covers_own_rates(usage: Usage, rates: list[Decimal]) -> None:
     own = Rates(input=rates[0], output=rates[1], cached_input=rates[2], cache_write=rates[3])
     assert own.cost(usage) <= bound(own, usage.input_tokens, usage.output_tokens) + 1
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-5", "openai/o3", "openai/gpt-5-mini"])
+def test_the_table_knows_what_openais_flex_tier_costs(name: str) -> None:
+    found = PriceBook().find(name)
+    assert found is not None
+    used = Usage(100_000, 50_000, 0, 10_000)
+    assert found.cost(replace(used, service_tier="flex")) == pytest.approx(found.cost(used) / 2)
+    assert found.cost(replace(used, service_tier="default")) == found.cost(used)
+    assert found.cost(replace(used, service_tier="priority")) > found.cost(used)
+    assert found.cost(replace(used, service_tier="of their own")) == found.cost(used)
+    assert "batch" not in found.rates()
+    assert found.rates("flex") != found.rates() == found.rates("default")
+
+
+def test_where_the_table_lists_no_flex_rate_the_ordinary_one_counts() -> None:
+    found = PriceBook().find("openai/gpt-4o")
+    assert found is not None
+    used = Usage(1000, output_tokens=1000)
+    assert found.cost(replace(used, service_tier="flex")) == found.cost(used)
+    assert found.cost(replace(used, service_tier="batch")) == found.cost(used) // 2
+
+
+def test_a_batch_of_anthropics_costs_half() -> None:
+    found = PriceBook().find("anthropic/claude-sonnet-4-5")
+    assert found is not None
+    used = Usage(1000, 500, 300, 1000)
+    assert found.cost(replace(used, service_tier="batch")) == pytest.approx(found.cost(used) / 2)
 
 
 def test_table_prices_know_cached_tokens(price: Price) -> None:
