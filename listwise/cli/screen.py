@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -26,6 +27,10 @@ from listwise.types import Receipt
 
 LINE_EVERY_S = 5.0
 """Seconds between lines of progress where there is no terminal."""
+
+SHOWN_DEGRADED = 5
+_FIGURES = re.compile(r"(?<![\w:./-])\d[\d.,:]*\b")
+"""Numbers and times of day, but not those in names and addresses."""
 
 ROUTES = ("llm", "local", "first_stage", "empty")
 _TIERS = {
@@ -59,7 +64,8 @@ class Totals:
     numbers: dict[str, Counter[str]] = field(default_factory=lambda: {route: Counter() for route in ROUTES})
     usd: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(ROUTES, Decimal(0)))
     priced: bool = True
-    degraded: Counter[str] = field(default_factory=Counter)
+    degraded: dict[str, Counter[str]] = field(default_factory=dict)
+    """What could not be done as asked and for how many queries; what differs only in figures is together."""
     fallbacks: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -72,7 +78,8 @@ class Totals:
         numbers["repairs"] += sum(receipt.repairs.values())
         self.usd[receipt.route] += receipt.usd
         self.priced = self.priced and receipt.priced
-        self.degraded.update(receipt.degraded)
+        for what in receipt.degraded:
+            self.degraded.setdefault(_FIGURES.sub("N", what), Counter())[what] += 1
         if receipt.fallback is not None:
             self.fallbacks[receipt.fallback] += 1
 
@@ -184,8 +191,10 @@ def show_totals(totals: Totals) -> None:
     screen.print(f"{sum(totals.routes.values())} queries in {totals.seconds:.2f} s")
     for tier, count in totals.fallbacks.items():
         screen.print(f"fell back, {count} queries: {_TIERS[tier]}", style="yellow")
-    for what, count in totals.degraded.most_common(5):
-        screen.print(f"degraded, {count} queries: {what}", style="yellow", markup=False)
+    for alike in sorted(totals.degraded.values(), key=lambda alike: -alike.total())[:SHOWN_DEGRADED]:
+        ((what, _),) = alike.most_common(1)
+        such = "" if len(alike) == 1 else "such as "
+        screen.print(f"degraded, {alike.total()} queries: {such}{what}", style="yellow", markup=False)
 
 
 def _row(totals: Totals, routes: list[str]) -> list[str]:
