@@ -18,6 +18,7 @@ from listwise.spend.ledger import Sample, ScopeKind
 from listwise.spend.money import nano_usd_down, nano_usd_up, usd_of
 from listwise.spend.owner import Owner
 from listwise.spend.schema import connect
+from listwise.spend.throughput import Served
 from listwise.types import Usage
 
 Grouping = Literal["day", "run", "account", "model", "route"]
@@ -211,6 +212,17 @@ class History:
                 (model, most),
             ).fetchall()
         return [Sample(passages, estimated, Usage(*tokens), s) for passages, estimated, s, *tokens in rows]
+
+    def served(self, model: str, run: str | None = None) -> list[Served]:
+        """The answered attempts of a model, in all or in one run."""
+        where, values = Filter(model=model, run=run).where()
+        with self._open() as db:
+            rows = db.execute(
+                "SELECT at, seconds, input_tokens, output_tokens FROM attempt "
+                f"WHERE outcome = 'answered' AND {where}",
+                values,
+            ).fetchall()
+        return [Served(*row) for row in rows]
 
     def keep_plan(self, key: str, figures: Mapping[str, object]) -> None:
         """Keep a plan, to be held against the bill."""

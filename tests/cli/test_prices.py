@@ -77,3 +77,24 @@ def test_an_old_price_is_said_at_each_run(shell: Shell) -> None:
             *shell.rerank(server.base_url, "--price", "openai/gpt-4o=input:2.5,output:10,as_of:2020-01-01")
         )
     assert "prices are old" in done.stderr
+
+
+def test_an_hours_price_becomes_a_tokens_by_what_was_seen(shell: Shell) -> None:
+    measuring = ("prices", "openai/gpt-4o", "--gpu-hour", "3.6")
+    nothing = shell.run(*measuring)
+    assert nothing.returncode == 2
+    assert "nothing was spent" in nothing.stderr
+    with ScriptedServer(last_first, delay_s=0.02) as server:
+        command = shell.rerank(server.base_url, "--run-id")
+        assert shell.run(*command, "r").returncode == 0
+        table = shell.run(*measuring, "--run", "r")
+        (shell.folder / "prices.toml").write_text(table.stdout)
+        again = ("--cache", "off", "--prices", "prices.toml", "--budget", "1", "--receipts", "r.jsonl")
+        assert shell.run(*command, "priced", *again).returncode == 0
+    measured = json.loads(shell.run(*measuring, "--run", "r", "--json").stdout)
+    assert measured["answers"] == len(server.asked) // 2
+    usd = sum(float(str(receipt["usd"])) for receipt in shell.records("r.jsonl"))
+    assert usd == pytest.approx(measured["busy_s"] * 3.6 / 3600, rel=0.01)
+    other = shell.run(*measuring, "--run", "nowhere")
+    assert other.returncode == 2
+    assert "answered nothing yet in run 'nowhere'" in other.stderr
