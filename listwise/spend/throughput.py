@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 READ_PER_WRITTEN = 10.0
-"""Tokens that a server reads in the time in which it writes one. Only both together can be measured from outside, so
+"""Tokens that a server reads in the time in which it writes one. Only both together can be measured from outside:
 this says no more than how an hour's price is shared between them; over the work that was measured it adds up."""
 
 
