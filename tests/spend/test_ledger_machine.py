@@ -1,6 +1,7 @@
 """Ledgers against a model in plain Python: whatever is done in whatever order, caps hold and sums agree.
 
-A crash is what `kill -9` leaves: the files as they are at some moment, with the last settlements written or not.
+A crash is what `kill -9` leaves: the files as they are at some moment, without the settlements since the ledger was
+last waited for. They are held back until it is, so that every example goes the same way whenever it is played.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import asyncio
 import shutil
 import sqlite3
 import tempfile
+import threading
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +28,7 @@ from listwise.spend.history import History
 from listwise.spend.ledger import Ledger, MemoryLedger, Reservation, Scope
 from listwise.spend.money import nano_usd_up, usd_of
 from listwise.spend.owner import Owner
-from listwise.spend.sqlite import SqliteLedger
+from listwise.spend.sqlite import SqliteLedger, _Operation, _Result
 
 SCOPES = (
     *(Scope("query", "q0"), Scope("query", "q1"), Scope("run", "r0"), Scope("run", "r1")),
@@ -124,8 +127,16 @@ class LedgerMachine(RuleBasedStateMachine):
         except BudgetExceeded as refusal:
             return refusal
 
+    def goes_on(self) -> None:
+        """The ledger is going to be waited for."""
+
     def wrote(self) -> None:
         """All that was told to the ledger so far is on the disk."""
+
+    def flush(self) -> None:
+        self.goes_on()
+        self.runner.run(self.ledger.flush())
+        self.wrote()
 
     def tells(self, attempt: Attempt) -> None:
         """The ledger is going to be told something about an attempt, and does not wait for the disk."""
@@ -140,6 +151,7 @@ class LedgerMachine(RuleBasedStateMachine):
         scopes = tuple(Scope(SCOPES[at].kind, SCOPES[at].name, self.caps[SCOPES[at].key]) for at in places)
         nano_usd = asked if isinstance(asked, int) else self.amount_at(asked, scopes)
         full = next((s for s in scopes if s.cap is not None and self.held(s) + nano_usd > s.cap), None)
+        self.goes_on()
         answer = self.runner.run(self.ask(scopes, nano_usd))
         if isinstance(answer, Reservation):
             assert full is None, f"granted although it does not fit {full}"
@@ -177,13 +189,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.forget(scope)
         self.forgotten[scope.key] = len(self.attempts)
         self.overrun.discard(scope.key)
-        self.runner.run(self.ledger.flush())
-        self.wrote()
+        self.flush()
 
     @rule()
     def audit(self) -> None:
-        self.runner.run(self.ledger.flush())
-        self.wrote()
+        self.flush()
         assert {s.key: self.held_by_ledger(s) for s in SCOPES} == {s.key: self.held(s) for s in SCOPES}
 
     @invariant()
@@ -201,18 +211,29 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 class SqliteMachine(LedgerMachine):
-    """The same, and what a file brings: time that runs out, crashes, and putting the books in order after them."""
+    """The same, and what a file brings: others who write to it, time that runs out, crashes, and putting the books
+    in order after them."""
 
     def __init__(self) -> None:
+        self.held_back = threading.Lock()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name, "0", "ledger.db")
         self.crashes = 0
         self.in_doubt: list[tuple[Attempt, Literal["open", "settled", "reconciled"], int]] = []
-        """What was told and may not be on the disk yet, oldest first, with the state before it."""
+        """What was told and is held back, oldest first, with the state before it."""
         super().__init__()
+        self.other = self.begin()
 
     def begin(self) -> Ledger:
-        return SqliteLedger(self.path, clock=lambda: self.now)
+        ledger = SqliteLedger(self.path, clock=lambda: self.now)
+        transact = ledger._writer._transact
+
+        def when_it_may(batch: Sequence[_Operation]) -> list[_Result]:
+            with self.held_back:
+                return transact(batch)
+
+        ledger._writer._transact = when_it_may  # type: ignore[method-assign]
+        return ledger
 
     def held_by_ledger(self, scope: Scope) -> int:
         return nano_usd_up(History(self.path).held(scope.kind, scope.name))
@@ -224,8 +245,20 @@ class SqliteMachine(LedgerMachine):
     def wrote(self) -> None:
         self.in_doubt.clear()
 
+    def goes_on(self) -> None:
+        if self.in_doubt:
+            self.held_back.release()
+
     def tells(self, attempt: Attempt) -> None:
+        if not self.in_doubt:
+            self.held_back.acquire()
         self.in_doubt.append((attempt, attempt.state, attempt.spent))
+
+    @rule()
+    def change_hands(self) -> None:
+        """From now on another ledger is told, which has the same file open."""
+        self.flush()
+        self.ledger, self.other = self.other, self.ledger
 
     @rule(seconds=st.sampled_from((1.0, 60.0, 150.0)))
     def expire(self, seconds: float) -> None:
@@ -242,11 +275,13 @@ class SqliteMachine(LedgerMachine):
             for suffix in ("", "-wal"):
                 shutil.copy(f"{self.path}{suffix}", f"{survivor}{suffix}")
             db.execute("ROLLBACK")
+        self.goes_on()
         self.ledger.close()
+        self.other.close()
         self.path = survivor
         self._disown(left)
         self._take_stock(left)
-        self.ledger = self.begin()
+        self.ledger, self.other = self.begin(), self.begin()
 
     def _disown(self, left: Literal["dead", "elsewhere"]) -> None:
         here = Owner.of_this_process()
@@ -255,17 +290,12 @@ class SqliteMachine(LedgerMachine):
             db.execute("UPDATE attempt SET owner = ? WHERE owner = ?", (str(owner), str(here)))
 
     def _take_stock(self, left: Literal["dead", "elsewhere"]) -> None:
-        """Nothing that was reserved is lost, and of what was told after that only the latest."""
+        """Nothing that was reserved is lost, and of what was told after that nothing is known."""
+        for attempt, state, before in reversed(self.in_doubt):
+            attempt.state, attempt.spent = state, before
         with closing(sqlite3.connect(self.path)) as db:
-            outcomes = dict(db.execute("SELECT id, outcome FROM attempt WHERE outcome != 'cached'").fetchall())
-            spent = dict(db.execute("SELECT id, spent FROM attempt").fetchall())
-        assert outcomes.keys() == {each.id for each in self.attempts}
-        written = [outcomes[a.id] not in ("open", "lost", "written off") for a, _, _ in self.in_doubt]
-        assert written == sorted(written, reverse=True)
-        for (attempt, state, before), kept in zip(self.in_doubt, written, strict=True):
-            if not kept:
-                attempt.state, attempt.spent = state, before
-            assert spent[attempt.id] == attempt.spent
+            found = {n: values for n, *values in db.execute("SELECT id, outcome = 'open', spent FROM attempt")}
+        assert found == {each.id: [each.state == "open", each.spent] for each in self.attempts}
         self.in_doubt.clear()
         for attempt in self.mine():
             attempt.owner = left
@@ -273,8 +303,7 @@ class SqliteMachine(LedgerMachine):
     @rule(share=st.sampled_from((None, 0, 50)))
     def reconcile(self, share: int | None) -> None:
         """Close what dead processes left behind, at its worst case or at a known amount."""
-        self.runner.run(self.ledger.flush())
-        self.wrote()
+        self.flush()
         expected = {
             each.id: each
             for each in self.attempts
@@ -303,6 +332,7 @@ class SqliteMachine(LedgerMachine):
 
     def teardown(self) -> None:
         super().teardown()
+        self.other.close()
         self.folder.cleanup()
 
 
