@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from listwise.cache.forking import undisturbed
 from listwise.calls import Completion
 from listwise.types import Usage
 
@@ -77,7 +78,8 @@ def sealed(key: str, completion: Completion, model: str, stored: float) -> Row:
     Raises:
         ValueError: the answer is not Unicode text (a lone surrogate), so it cannot be kept.
     """
-    value = StoredAnswer.of(completion).model_dump_json()
+    with undisturbed:
+        value = StoredAnswer.of(completion).model_dump_json()
     return Row(key, model, stored, value, checksum(key.encode(), model.encode(), value.encode()))
 
 
@@ -91,6 +93,7 @@ def unsealed(key: bytes, model: object, value: object, seal: object) -> Completi
 def readable(value: bytes) -> Completion | None:
     """The answer in a value, or None if it is none; of its checksum nothing is known."""
     try:
-        return StoredAnswer.model_validate_json(value).completion()
+        with undisturbed:
+            return StoredAnswer.model_validate_json(value).completion()
     except ValidationError:
         return None

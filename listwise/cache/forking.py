@@ -29,6 +29,10 @@ class Pausing(Protocol):
         ...
 
 
+undisturbed = threading.Lock()
+"""Held while something is used that a child could not use any more if it was forked in the middle of it: pydantic's
+locks do not know of forks. The last to be taken: whoever holds it waits for nothing."""
+
 _lock = threading.Lock()
 _watched: WeakSet[Pausing] = WeakSet()
 _paused: list[Pausing] = []
@@ -50,9 +54,11 @@ def is_torn() -> bool:
 def _before() -> None:
     _lock.acquire()
     _paused.extend(one for one in _watched if one.pause(WAIT_S))
+    undisturbed.acquire()
 
 
 def _in_parent() -> None:
+    undisturbed.release()
     for one in _paused:
         one.resume()
     _paused.clear()

@@ -18,6 +18,7 @@ from listwise.spend.ledger import Sample, ScopeKind
 from listwise.spend.money import nano_usd_down, nano_usd_up, usd_of
 from listwise.spend.owner import Owner
 from listwise.spend.schema import connect
+from listwise.spend.standing import Standing
 from listwise.spend.throughput import Served
 from listwise.types import Usage
 
@@ -265,9 +266,9 @@ class History:
     def _writing(self) -> Iterator[Books]:
         with self._open() as db:
             db.execute("BEGIN IMMEDIATE")
-            books = Books(db, Owner.of_this_process(), datetime.now(UTC).timestamp())
+            books = Books(db, Standing(db), Owner.of_this_process(), datetime.now(UTC).timestamp())
             yield books
-            books.write_totals()
+            books.write()
             db.execute("COMMIT")
 
 

@@ -27,6 +27,7 @@ from listwise.spend.ledger import PATIENCE_S, Entry, Outcome, Reservation, Sampl
 from listwise.spend.money import nano_usd_down, nano_usd_up
 from listwise.spend.owner import Owner
 from listwise.spend.schema import connect
+from listwise.spend.standing import Standing
 from listwise.types import Receipt, Usage
 
 MOST_AT_ONCE = 512
@@ -40,16 +41,18 @@ _log = get_logger(__name__)
 Work = Callable[[Books], Reservation | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # to freeze them would take more time than all else that is done with them here
 class _Operation:
     """Something to be written; with a ``future``, somebody waits for it."""
 
     work: Work
     future: asyncio.Future[Reservation | None] | None = None
     durable: bool = False
+    settles: int | None = None
+    """The attempt that it closes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Result:
     future: asyncio.Future[Reservation | None]
     reservation: Reservation | None = None
@@ -109,7 +112,7 @@ class SqliteLedger:
     ) -> None:
         """See `Ledger.settle`."""
         number = reservation.id
-        self._put(_Operation(lambda books: books.settle(number, nano_usd, usage, outcome, seconds)))
+        self._put(_Operation(lambda books: books.settle(number, nano_usd, usage, outcome, seconds), settles=number))
 
     def release(self, reservation: Reservation, *, outcome: Outcome = "rejected") -> None:
         """See `Ledger.release`."""
@@ -168,6 +171,7 @@ class _Writer:
         self.pid = os.getpid()
         self._path = path
         self._connection = connection
+        self._standing = Standing(connection)
         self._clock = clock
         self._undo = undo
         self._owner = Owner.of_this_process()
@@ -239,7 +243,8 @@ class _Writer:
         connection.execute(f"PRAGMA synchronous = {'FULL' if any(op.durable for op in batch) else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            books = Books(connection, self._owner, self._clock())
+            self._standing.refresh(op.settles for op in batch if op.settles is not None)
+            books = Books(connection, self._standing, self._owner, self._clock())
             for operation in batch:
                 if (future := operation.future) is None:
                     operation.work(books)
@@ -248,11 +253,13 @@ class _Writer:
                     results.append(_Result(future, operation.work(books)))
                 except BudgetExceeded as error:
                     results.append(_Result(future, error=error))
-            books.write_totals()
+            books.write()
             connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
+        except BaseException:
+            self._standing.drop()
+            if connection.in_transaction:  # a full disk undoes it by itself
                 connection.execute("ROLLBACK")
+            raise
         return results
 
     def _refused(self, future: asyncio.Future[Reservation | None], error: Exception) -> _Result:

@@ -130,6 +130,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def writes(self) -> None:
         """The ledger is going to write, and to wait for the disk."""
 
+    def flush(self) -> None:
+        self.writes()
+        self.runner.run(self.ledger.flush())
+        self.wrote()
+
     def tells(self, attempt: Attempt) -> None:
         """The ledger is going to be told something about an attempt, and does not wait for the disk."""
 
@@ -187,9 +192,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def audit(self) -> None:
-        self.writes()
-        self.runner.run(self.ledger.flush())
-        self.wrote()
+        self.flush()
         assert {s.key: self.held_by_ledger(s) for s in SCOPES} == {s.key: self.held(s) for s in SCOPES}
 
     @invariant()
@@ -207,7 +210,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 class SqliteMachine(LedgerMachine):
-    """The same, and what a file brings: time that runs out, crashes, and putting the books in order after them."""
+    """The same, and what a file brings: others who write to it, time that runs out, crashes, and putting the books
+    in order after them."""
 
     def __init__(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
@@ -218,6 +222,7 @@ class SqliteMachine(LedgerMachine):
         self.stalled: sqlite3.Connection | None = None
         """Keeps the ledger from writing."""
         super().__init__()
+        self.other = self.begin()
 
     def begin(self) -> Ledger:
         return SqliteLedger(self.path, clock=lambda: self.now)
@@ -250,6 +255,12 @@ class SqliteMachine(LedgerMachine):
         self.stalled = sqlite3.connect(self.path, isolation_level=None)
         self.stalled.execute("BEGIN IMMEDIATE")
 
+    @rule()
+    def change_hands(self) -> None:
+        """From now on another ledger is told, which has the same file open."""
+        self.flush()
+        self.ledger, self.other = self.other, self.ledger
+
     @rule(seconds=st.sampled_from((1.0, 60.0, 150.0)))
     def expire(self, seconds: float) -> None:
         self.now += seconds
@@ -266,10 +277,11 @@ class SqliteMachine(LedgerMachine):
             shutil.copy(f"{self.path}{suffix}", f"{survivor}{suffix}")
         self.writes()
         self.ledger.close()
+        self.other.close()
         self.path = survivor
         self._disown(left)
         self._take_stock(left)
-        self.ledger = self.begin()
+        self.ledger, self.other = self.begin(), self.begin()
 
     def _disown(self, left: Literal["dead", "elsewhere"]) -> None:
         here = Owner.of_this_process()
@@ -293,9 +305,7 @@ class SqliteMachine(LedgerMachine):
     @rule(share=st.sampled_from((None, 0, 50)))
     def reconcile(self, share: int | None) -> None:
         """Close what dead processes left behind, at its worst case or at a known amount."""
-        self.writes()
-        self.runner.run(self.ledger.flush())
-        self.wrote()
+        self.flush()
         expected = {
             each.id: each
             for each in self.attempts
@@ -325,6 +335,7 @@ class SqliteMachine(LedgerMachine):
     def teardown(self) -> None:
         self.writes()
         super().teardown()
+        self.other.close()
         self.folder.cleanup()
 
 
