@@ -21,7 +21,7 @@ from listwise.spend.money import nano_usd_up, usd_of
 LIMIT_S = 180.0
 """A trial that takes longer is stuck."""
 KILLED_FOR_S = 90.0
-"""After which nobody is killed any more: on a loaded machine workers may take longer to begin than they have to live."""
+"""After which nobody is killed any more: on a loaded machine workers may take longer to begin than they live."""
 USED_IN_PEACE, USED_IN_CHAOS = 0.9, 0.7
 """Least share of the cap that is to be spent on real calls."""
 
