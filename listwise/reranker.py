@@ -25,7 +25,7 @@ from listwise.policy import Policy
 from listwise.portal import Portal
 from listwise.routing.router import Decision, Router
 from listwise.routing.signals import margin
-from listwise.spend.ledger import Ledger
+from listwise.spend.ledger import Ledger, MemoryLedger
 from listwise.spend.money import usd_of
 from listwise.spend.opening import open_ledger
 from listwise.spend.purse import Purse, new_run_id
@@ -100,7 +100,7 @@ class Reranker:
         self._scorer = scorer or load_local(self.policy.local)
         self._own_ledger = ledger is None
         self.purse = Purse(
-            ledger or self._open_ledger(), run_id or new_run_id(), self.policy.account, self.policy.caps
+            ledger or self._open_ledger(run_id), run_id or new_run_id(), self.policy.account, self.policy.caps
         )
         capped = bool(self.purse.ledger.caps(self.policy.account))
         self._llm = LlmTier.of(self.policy, own, capped=capped) if self.policy.llm else None
@@ -368,9 +368,11 @@ class Reranker:
         self.purse.note(ranking.receipt)
         return ranking
 
-    def _open_ledger(self) -> Ledger:
+    def _open_ledger(self, resumed: str | None) -> Ledger:
         """A file where money can be spent; without an LLM nothing needs one."""
-        return open_ledger(self.policy.ledger if self.policy.llm else "off", self.policy.caps)
+        if not self.policy.llm:
+            return MemoryLedger()
+        return open_ledger(self.policy.ledger, self.policy.caps, resumed=resumed)
 
     def _llm_here(self) -> LlmTier:
         """The LLM tier of the running event loop: connections cannot move from one loop to another."""

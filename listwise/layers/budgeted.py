@@ -79,10 +79,14 @@ class Budgeted:
 
     def _entry(self, call: Call, worst: _Worst | None) -> Entry:
         if worst is None:
-            return Entry(model=self._model, passages=call.passages)
+            return Entry(model=self._model, priced=self._price is not None, passages=call.passages)
         learnt_from = self._counting.local(call).estimate
         return Entry(
-            model=self._model, passages=call.passages, estimated_input=learnt_from, counted=worst.count.rung
+            model=self._model,
+            priced=self._price is not None,
+            passages=call.passages,
+            estimated_input=learnt_from,
+            counted=worst.count.rung,
         )
 
     def _charge(self, call: Call, tab: Tab, hold: Hold, worst: _Worst | None) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 
+from listwise.errors import LedgerFailed
 from listwise.spend.ledger import Entry, Outcome, Reservation, Scope
 from listwise.spend.owner import Owner
 from listwise.spend.standing import Standing, Total, text_of
@@ -51,6 +52,11 @@ class Books:
         keys = tuple([scope.key for scope in scopes])
         totals = self._standing.totals(keys)
         kept = self._standing.caps(entry.account)
+        if kept and not entry.priced:
+            raise LedgerFailed(
+                f"account {entry.account} has a cap by now, and no price is known for {entry.model}: give one with "
+                "--price"
+            )
         for scope, total in zip(scopes, totals, strict=True):
             cap = _lower(scope.cap, kept.get(scope.kind))
             held = total.settled + total.reserved

@@ -61,6 +61,8 @@ class Entry:
     qid: str = ""
     model: str = ""
     """``provider/name``."""
+    priced: bool = True
+    """Whether its price is known; if not, the amount says nothing, and no cap may be kept for the account."""
     passages: int = 0
     estimated_input: int = 0
     """Tokens of the prompt by our own estimate."""

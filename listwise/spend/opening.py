@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from listwise.errors import ConfigError
@@ -14,21 +15,30 @@ from listwise.spend.sqlite import SqliteLedger
 _log = get_logger(__name__)
 
 
-def open_ledger(chosen: str | None, caps: Caps) -> Ledger:
+def open_ledger(chosen: str | None, caps: Caps, *, resumed: str | None = None) -> Ledger:
     """The ledger in a file, or in memory for ``off``.
 
-    Where nobody chose a file and the usual place cannot be written, spending is counted in memory, as long as no
-    cap holds beyond the run.
+    Where nobody chose a file, there is none yet, and none can be made, spending is counted in memory, as long as no
+    cap holds beyond the process: one that is there may hold caps.
+
+    Args:
+        chosen: the file, or ``off``; None for the usual place.
+        caps: those that must hold.
+        resumed: the id of a run that other processes may have spent for.
 
     Raises:
-        ConfigError: the file cannot be used, and it was chosen or is needed.
+        ConfigError: the file cannot be used, and it was chosen, is there, or is needed.
     """
+    needed = caps.last or (caps.run is not None and resumed is not None)
     if chosen == "off":
+        if needed:
+            raise ConfigError(f"a budget that run {resumed!r} shares with other processes needs a ledger, not off")
         return MemoryLedger()
+    path = Path(chosen) if chosen else default_path()
     try:
-        return SqliteLedger(Path(chosen) if chosen else default_path())
+        return SqliteLedger(path)
     except ConfigError as error:
-        if chosen or caps.last:
+        if chosen or needed or os.environ.get("LISTWISE_LEDGER") or os.path.lexists(path):
             raise
         _log.warning("spending is counted in memory only, and not kept", why=str(error))
         return MemoryLedger()

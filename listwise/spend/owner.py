@@ -18,6 +18,8 @@ class Owner(NamedTuple):
     pid: int
     started: str
     """In the system's own clock; empty where the system does not say."""
+    space: str
+    """In which ``pid`` counts: containers of one host have their own; empty where the system does not say."""
 
     def __str__(self) -> str:
         return "|".join(map(str, self))
@@ -25,20 +27,23 @@ class Owner(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Owner:
         """Read what ``str`` wrote."""
-        host, boot, pid, started = text.split("|")
-        return cls(host, boot, int(pid), started)
+        host, boot, pid, started, space = text.split("|")
+        return cls(host, boot, int(pid), started, space)
 
     @classmethod
     def of_this_process(cls) -> Owner:
         """The running process."""
-        return cls(socket.gethostname().replace("|", "_"), _boot(), os.getpid(), _started(os.getpid()))
+        host, pid = socket.gethostname().replace("|", "_"), os.getpid()
+        return cls(host, _boot(), pid, _started(pid), _space())
 
     def lives(self, here: Owner) -> bool | None:
-        """Whether the process lives; None where that cannot be seen from the host of ``here``."""
+        """Whether the process lives; None where that cannot be seen from where ``here`` is."""
         if self.host != here.host:
             return None
         if self.boot != here.boot:
             return False
+        if self.space != here.space:
+            return None
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -52,6 +57,13 @@ class Owner(NamedTuple):
 def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _space() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""
 

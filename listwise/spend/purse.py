@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 import uuid
 from collections.abc import Callable
@@ -13,9 +12,6 @@ from decimal import Decimal
 from listwise.spend.ledger import Entry, Ledger, Scope
 from listwise.spend.money import nano_usd_down
 from listwise.types import Receipt
-
-_numbers = itertools.count()
-"""Tells rankings of queries with the same qid apart."""
 
 
 def new_run_id() -> str:
@@ -53,8 +49,12 @@ class Purse:
     now: Callable[[], float] = time.time
 
     def scopes(self, qid: str, cap: Decimal | None) -> tuple[Scope, ...]:
-        """The scopes of one ranking, innermost first; its own only if it has a cap."""
-        own = (Scope("query", f"{qid} #{self.run}/{next(_numbers)}", _nano(cap)),) if cap is not None else ()
+        """The scopes of one ranking, innermost first; its own only if it has a cap.
+
+        The same query may be ranked at the same time by another process of the run, or a fork of this one; each of
+        these rankings has the cap to itself.
+        """
+        own = (Scope("query", f"{qid} #{uuid.uuid4().hex}", _nano(cap)),) if cap is not None else ()
         return (*own, Scope("run", self.run, _nano(self.caps.run)))
 
     def outer(self) -> tuple[Scope, ...]:

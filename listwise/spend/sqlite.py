@@ -33,9 +33,6 @@ from listwise.types import Receipt, Usage
 MOST_AT_ONCE = 512
 """Operations in one transaction."""
 
-_UNWRITABLE = (sqlite3.Error, ValueError, OverflowError)
-"""What SQLite and its adapter raise for what they cannot store."""
-
 _log = get_logger(__name__)
 
 Work = Callable[[Books], Reservation | None]
@@ -171,6 +168,7 @@ class _Writer:
         self.pid = os.getpid()
         self._path = path
         self._connection = connection
+        self._file = _identity(path)
         self._standing = Standing(connection)
         self._clock = clock
         self._undo = undo
@@ -200,14 +198,7 @@ class _Writer:
         ending = False
         while not ending:
             batch, ending = self._next_batch()
-            batch, kept = [*kept, *batch], []
-            try:
-                results = self._transact(batch)
-            except sqlite3.OperationalError as error:  # a full disk, a lock: what lowers the count is tried again
-                results = [self._refused(op.future, error) for op in batch if op.future is not None]
-                kept = [op for op in batch if op.future is None]
-            except _UNWRITABLE:
-                results = [result for op in batch for result in self._alone(op)]
+            results, kept = self._written([*kept, *batch])
             _deliver(results, self._undo)
         if kept:
             _log.warning("settlements could not be written: their worst case counts", count=len(kept))
@@ -226,20 +217,31 @@ class _Writer:
                 return batch, False
         return batch, True
 
-    def _alone(self, operation: _Operation) -> list[_Result]:
-        """One of a batch that could not be written together."""
+    def _written(self, batch: list[_Operation]) -> tuple[list[_Result], list[_Operation]]:
+        """What comes of a batch, and what of it is to be tried again.
+
+        Nothing may end this thread: callers would wait for ever.
+        """
         try:
-            return self._transact([operation])
-        except _UNWRITABLE as error:
-            if operation.future is not None:
-                return [self._refused(operation.future, error)]
+            return self._transact(batch), []
+        except sqlite3.OperationalError as error:  # a full disk, a lock: what lowers the count is tried again
+            refused = [self._refused(op.future, error) for op in batch if op.future is not None]
+            return refused, [op for op in batch if op.future is None]
+        except Exception as error:  # noqa: BLE001 - what cannot be stored is found by trying one after the other
+            if len(batch) > 1:
+                parts = [self._written([operation]) for operation in batch]
+                return [each for results, _ in parts for each in results], [op for _, kept in parts for op in kept]
+            if (future := batch[0].future) is not None:
+                return [self._refused(future, error)], []
             _log.warning("an entry cannot be written into the ledger", ledger=str(self._path), error=str(error))
-            return []
+            return [], []
 
     def _transact(self, batch: Sequence[_Operation]) -> list[_Result]:
         """All of it, or nothing."""
         connection = self._connection
         results: list[_Result] = []
+        if _identity(self._path) != self._file:
+            raise sqlite3.OperationalError("its file was moved, removed or replaced")
         connection.execute(f"PRAGMA synchronous = {'FULL' if any(op.durable for op in batch) else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -251,7 +253,7 @@ class _Writer:
                     continue
                 try:
                     results.append(_Result(future, operation.work(books)))
-                except BudgetExceeded as error:
+                except (BudgetExceeded, LedgerFailed) as error:
                     results.append(_Result(future, error=error))
             books.write()
             connection.execute("COMMIT")
@@ -266,6 +268,15 @@ class _Writer:
         _log.warning("the ledger cannot be written", ledger=str(self._path), error=str(error))
         why = f"the ledger {self._path} cannot be written ({error}), so nothing can be spent"
         return _Result(future, error=LedgerFailed(why))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at a path."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _deliver(results: Sequence[_Result], undo: Callable[[Reservation | None], None]) -> None:
