@@ -43,7 +43,14 @@ class Portal:
                 yield entry  # type: ignore[misc]
         finally:
             if not sys.is_finalizing() and self._loop.is_running():
-                self.run(stream.aclose())
+                self._end(stream)
+
+    def _end(self, stream: AsyncGenerator[T, None]) -> None:
+        """Close a stream; without waiting where an abandoned iterator is collected in the loop's own thread."""
+        if threading.current_thread() is self._thread:
+            asyncio.run_coroutine_threadsafe(stream.aclose(), self._loop)
+        else:
+            self.run(stream.aclose())
 
     def cancel_all(self) -> None:
         """Cancel everything that is being waited for, and let it end."""

@@ -107,6 +107,7 @@ class Reranker:
         self._tiers: WeakKeyDictionary[asyncio.AbstractEventLoop, LlmTier] = WeakKeyDictionary()
         self._llm_taken = False
         self._closed = False
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._scoring = ThreadPoolExecutor(1, thread_name_prefix="listwise-local")
         self._portal: Portal | None = None
         self._portal_lock = threading.Lock()
@@ -218,15 +219,30 @@ class Reranker:
         return [(each.request, each.order) for each, choice in escalated if choice.route == "llm"], routes
 
     async def aclose(self) -> None:
-        """Close connections and the cache; may be called again. The reranker cannot be used afterwards."""
+        """Close connections, cache and ledger; may be called again. The reranker cannot be used afterwards.
+
+        Queries that are under way in this event loop are cancelled. Connections of other event loops end with them.
+        """
         self._closed = True
-        self._scoring.shutdown(wait=False, cancel_futures=True)
-        if self._llm is not None:
-            await self._tiers.pop(asyncio.get_running_loop(), self._llm).aclose()
-            if self._llm.store is not None:
+        try:
+            await self._cancel_turns()
+            self._scoring.shutdown(wait=False, cancel_futures=True)
+            tier = self._tiers.pop(asyncio.get_running_loop(), None if self._llm_taken else self._llm)
+            if tier is not None:
+                await tier.aclose()
+        finally:
+            if self._llm is not None and self._llm.store is not None:
                 self._llm.store.close()
-        if self._own_ledger:
-            self.purse.ledger.close()
+            if self._own_ledger:
+                self.purse.ledger.close()
+
+    async def _cancel_turns(self) -> None:
+        loop, this = asyncio.get_running_loop(), asyncio.current_task()
+        under_way = [task for task in list(self._under_way) if task is not this and task.get_loop() is loop]
+        for task in under_way:
+            task.cancel()
+        if under_way:
+            await asyncio.wait(under_way)
 
     def close(self) -> None:
         """See `aclose`. What other threads are waiting for is cancelled."""
@@ -315,6 +331,15 @@ class Reranker:
 
     async def _turn(self, work: Request | Scored, decision: Decision | None) -> Ranking:
         """One query, from its candidates to its ranking."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
+        try:
+            return await self._ranked(work, decision)
+        finally:
+            self._under_way.discard(task)
+
+    async def _ranked(self, work: Request | Scored, decision: Decision | None) -> Ranking:
         scored = work if isinstance(work, Scored) else await self._score(work)
         request = scored.request
         tab = Tab(

@@ -19,10 +19,21 @@ from hypothesis import strategies as st
 
 from listwise import Candidate, InputError, Query, Ranking, Request, Reranker
 from listwise.calls import Call, Completion
-from listwise.errors import AnswerError, Auth, BadRequest, ConfigError, ContextOverflow, ServerError, Timeout
+from listwise.errors import (
+    AnswerError,
+    Auth,
+    BadRequest,
+    ConfigError,
+    ContextOverflow,
+    LedgerFailed,
+    ServerError,
+    Timeout,
+)
+from listwise.spend.history import History
 from listwise.spend.tokens import Rung
 from listwise.types import Usage
 from tests.layers.models import MemoryModel, completion
+from tests.loopback import ScriptedServer
 
 
 def request_of(n: int, qid: str = "q1") -> Request:
@@ -462,3 +473,49 @@ print(next(stream).docids)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "('a', 'b')\n"
+
+
+def test_a_reranker_that_was_used_in_an_event_loop_that_ended_can_be_closed(tmp_path: Path) -> None:
+    with ScriptedServer("[2] > [1]") as server:
+        settings = {
+            "local": "none",
+            "escalate": "always",
+            "cache": str(tmp_path / "c"),
+            "ledger": tmp_path / "l.db",
+        }
+        reranking = Reranker(llm="openai/x", base_url=server.base_url, **settings)
+        assert asyncio.run(reranking.arerank(request_of(2))).docids == ("d1", "d0")
+        reranking.close()
+        reranking.close()
+    with pytest.raises(LedgerFailed, match="closed"):
+        asyncio.run(reranking.purse.ledger.flush())
+
+
+async def test_closing_cancels_what_is_under_way_and_settles_it(tmp_path: Path) -> None:
+    model = MemoryModel(delay_s=30)
+    reranking = reranker(model, ledger=tmp_path / "ledger.db", price=("memory/model=1000,1000",))
+    turns = [asyncio.create_task(reranking.arerank(request_of(5, f"q{at}"))) for at in range(3)]
+    while len(model.asked) < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await reranking.aclose()
+    assert all(turn.cancelled() for turn in turns)
+    history = History(tmp_path / "ledger.db")
+    (line,) = history.report("day")
+    assert (line.open, line.unknown) == (0, 3)
+    assert line.usd > 0
+
+
+async def test_an_abandoned_stream_may_be_collected_anywhere() -> None:
+    reranking = reranker(MemoryModel())
+    stream = reranking.rerank_many(request_of(3, f"q{at}") for at in range(50))
+    await asyncio.to_thread(next, stream)
+    portal = reranking._door()
+
+    async def abandon() -> None:
+        nonlocal stream
+        del stream
+
+    await asyncio.to_thread(portal.run, abandon())
+    ranking = await asyncio.wait_for(asyncio.to_thread(reranking.rerank, request_of(3)), 20)
+    assert len(ranking.docids) == 3
+    await asyncio.to_thread(reranking.close)
