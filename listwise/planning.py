@@ -16,7 +16,7 @@ from statistics import median
 
 from listwise.cache import AnswerStore, cache_key
 from listwise.calls import Call, Completion, ServiceTier
-from listwise.engine import Engine
+from listwise.engine import Engine, Outcome
 from listwise.errors import InputError
 from listwise.layers import Answer
 from listwise.policy import Policy
@@ -24,7 +24,7 @@ from listwise.spend.learned import Learned
 from listwise.spend.ledger import Sample
 from listwise.spend.money import usd_of
 from listwise.spend.prices import bound
-from listwise.spend.tab import Tab
+from listwise.spend.tab import Budget, Tab
 from listwise.strategies import make
 from listwise.tiers import LlmTier, ReadyModel
 from listwise.types import Request, Route, Usage
@@ -87,7 +87,7 @@ class StrategyPlan:
     input_tokens: Span
     output_tokens: Span
     usd: Span
-    """Retries of attempts whose outcome is unknown come on top."""
+    """Attempts that are lost or answered with garbage, and so charged and made again, come on top."""
     seconds: Span
 
     def times(self, factor: float, policy: Policy) -> StrategyPlan:
@@ -166,13 +166,20 @@ async def plan_strategy(
     sums = [NOTHING, NOTHING, NOTHING]
     calls = cached = read = 0
     longest = 0
+    budget = replace(policy.budget, seconds=None)
     for request, order in work:
-        layer = _Estimator(tier.first, tier.store, habits, policy.service_tier)
         prior = order[:depth]
-        tab = Tab(request.query.qid, replace(policy.budget, seconds=None))
-        engine = Engine([tier.first.reader_over(layer, counted=False)], strategy)
-        outcome = await engine.rank(request, prior, tab)
-        tokens_in, tokens_out, usd = _bounded(layer, tier, policy, request, prior)
+
+        async def played(within: Budget, request: Request = request, prior: Sequence[int] = prior) -> _Played:
+            layer = _Estimator(tier.first, tier.store, habits, policy.service_tier)
+            engine = Engine([tier.first.reader_over(layer, counted=False)], strategy)
+            return layer, await engine.rank(request, prior, Tab(request.query.qid, within))
+
+        layer, outcome = await played(budget)
+        sizes = layer.sizes
+        if budget.counts_tokens:  # cheaper answers than expected leave room for more calls
+            sizes = (await played(replace(budget, usd=None, tokens=None)))[0].sizes
+        tokens_in, tokens_out, usd = _bounded(layer, sizes, tier, policy, request, prior)
         for at, span in enumerate((tokens_in, tokens_out, usd)):
             sums[at] += span
         calls, cached, read = calls + outcome.calls, cached + layer.cached, read + outcome.passages_read
@@ -201,7 +208,8 @@ class _Estimator:
         self.input_tokens = self.output_tokens = NOTHING
         self.usd = NOTHING
         self.sizes: list[int] = []
-        """Passages of each call that would have to be bought."""
+        """Passages of each call that may have to be bought: those after the first one depend on its answer, and may
+        not be in the cache after all."""
 
     async def ask(self, call: Call, tab: Tab) -> Answer:
         """See `Layer.ask`."""
@@ -210,6 +218,8 @@ class _Estimator:
             stored = await self._store.get(cache_key(llm.model.identity, call))
             if stored is not None:
                 self.cached += 1
+                if self.sizes:
+                    self.sizes.append(call.passages)
                 return Answer(stored, cached=True)
         most_in, most_out = llm.counter.call_bound(call), call.sampling.max_output_tokens
         hold = await tab.reserve(most_in + most_out, bound(llm.price, most_in, most_out) if llm.price else 0)
@@ -249,17 +259,23 @@ class _Estimator:
         return Usage(tokens_in, output_tokens=tokens_out, service_tier=self._service_tier)
 
 
+_Played = tuple[_Estimator, Outcome]
+
+
 def _bounded(
-    layer: _Estimator, tier: LlmTier, policy: Policy, request: Request, prior: Sequence[int]
+    layer: _Estimator,
+    sizes: Sequence[int],
+    tier: LlmTier,
+    policy: Policy,
+    request: Request,
+    prior: Sequence[int],
 ) -> tuple[Span, Span, Span]:
     """What the calls of one query take, with high figures that hold whatever the model answers: as if every window
-    showed the longest passages."""
-    bounds = {
-        size: _worst(tier, request, prior, size, policy.on_bad_answer == "reask") for size in set(layer.sizes)
-    }
-    most_in = sum(bounds[size][0] for size in layer.sizes)
-    most_out = sum(bounds[size][1] for size in layer.sizes)
-    dollars = sum(bounds[size][2] for size in layer.sizes)
+    (of these ``sizes``) showed the longest passages."""
+    bounds = {size: _worst(tier, request, prior, size, policy.on_bad_answer == "reask") for size in set(sizes)}
+    most_in = sum(bounds[size][0] for size in sizes)
+    most_out = sum(bounds[size][1] for size in sizes)
+    dollars = sum(bounds[size][2] for size in sizes)
     usd = _capped(Span(layer.usd.low, layer.usd.expected, dollars), policy.budget_usd)
     return (
         Span(layer.input_tokens.low, layer.input_tokens.expected, most_in),

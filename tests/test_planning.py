@@ -174,3 +174,40 @@ def test_a_server_that_is_down_is_not_needed(requests: list[Request], tmp_path: 
     with ScriptedServer(failure(500)) as server, Reranker(**settings(server, tmp_path)) as reranker:
         reranker.plan(requests)
         assert server.requests == []
+
+
+def test_a_budget_that_cheap_answers_stretch_is_still_within_the_high_figure(tmp_path: Path) -> None:
+    alike = [
+        Request(Query(f"q{n}", "what"), tuple(Candidate(f"d{at}", "alike") for at in range(40))) for n in range(4)
+    ]
+
+    def cheaper(asked: Asked) -> Said:
+        return Said("[1]", backwards(asked).input_tokens, 3)
+
+    with ScriptedServer(cheaper) as server:
+        with Reranker(**settings(server, tmp_path), ledger="off") as reranker:
+            (line,) = reranker.plan(alike).strategies
+        a_prompt = line.input_tokens.expected / line.calls * 2.5e-6
+        budget = 3 * a_prompt + 0.003  # two answers as expected and a whole allowance are more than that
+        with Reranker(**settings(server, tmp_path, budget_usd=budget), ledger="off") as reranker:
+            (line,) = reranker.plan(alike).strategies
+            calls = sum(ranking.receipt.calls for ranking in reranker.rerank_many(alike))
+        cost = bill(server)
+    assert (line.calls, calls) == (8, 12)
+    assert cost <= line.usd.high <= budget * len(alike) + 1e-9
+
+
+def test_answers_that_chance_would_have_in_the_cache_do_not_lower_the_high_figure(
+    requests: list[Request], server: ScriptedServer, tmp_path: Path
+) -> None:
+    chosen = settings(server, tmp_path, cache=str(tmp_path / "c"))
+    with Reranker(**chosen, depth=20) as reranker:  # what the last window shows if nothing moves
+        list(reranker.rerank_many(requests))
+    before = bill(server)
+    with Reranker(**chosen) as reranker:
+        (line,) = reranker.plan(requests).strategies
+        list(reranker.rerank_many(requests))
+    assert line.cached == len(requests)
+    assert bill(server) - before <= line.usd.high
+    with Reranker(**settings(server, tmp_path)) as reranker:
+        assert line.usd.high == pytest.approx(reranker.plan(requests).strategies[0].usd.high)

@@ -29,10 +29,12 @@ Examples:
   listwise plan --requests requests.jsonl --llm anthropic/claude-haiku-4-5 --escalate always --sample 200
 
 All strategies are shown side by side, the chosen one first. A bill is expected to be the middle figure. It is never
-above the high one, as long as no attempt ends in a timeout or a broken connection: such a one counts as the most it
-could cost, and is tried again. --budget-total caps all of it. No key is needed, and nothing is sent to the LLM.
-Answers that are in the cache already cost nothing. After the run, `listwise spend --run ID` shows how far off the
-plan was; settled attempts of a model improve its later plans.
+above the high one, as long as no attempt is lost on the way (a timeout, a broken connection, a gateway's 502) or
+answered with garbage: such a one counts as the most it could cost, and is tried again. --budget-total caps all of
+it. With --sample all figures are scaled, and the high one is an estimate, too.
+
+No key is needed, and nothing is sent to the LLM. Answers that are in the cache already cost nothing. After the run,
+`listwise spend --run ID` shows how far off the plan was; settled attempts of a model improve its later plans.
 """
 
 
@@ -100,7 +102,7 @@ def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:
 
     screen = output()
     routes = ", ".join(f"{count} {route}" for route, count in plan.routes.items() if count)
-    of = f" (by a sample of {plan.sampled})" if plan.sampled else ""
+    of = f" (scaled from a sample of {plan.sampled}: no figure is a bound)" if plan.sampled else ""
     screen.print(f"{plan.queries} queries: {routes or 'none'}{of}", markup=False)
     if plan.llm is None:
         screen.print("no LLM is configured: nothing will be spent")
