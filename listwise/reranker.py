@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf, isfinite
 from pathlib import Path
 from types import TracebackType
@@ -23,34 +23,20 @@ from listwise.models.base import Model, Scorer
 from listwise.planning import Habits, Plan, plan_strategy
 from listwise.policy import Policy
 from listwise.portal import Portal
+from listwise.receipts import Scored, billed, fallback_of, ranking_of
 from listwise.routing.router import Decision, Router
 from listwise.routing.signals import margin
 from listwise.spend.ledger import Ledger, MemoryLedger
-from listwise.spend.money import usd_of
 from listwise.spend.opening import open_ledger
 from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
 from listwise.strategies import StrategyName
 from listwise.tiers import LlmTier, load_local
-from listwise.types import Candidate, Fallback, Query, Ranking, Receipt, Request, Route
+from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
 
 Passage = str | Candidate
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A request after the local tier."""
-
-    request: Request
-    order: tuple[int, ...]
-    """Positions of the candidates within the depth, best first."""
-    scores: tuple[float, ...] | None
-    """Local scores of the candidates within the depth, in request order."""
-    margin: float | None
-    seconds: float
-    degraded: tuple[str, ...] = ()
 
 
 class Reranker:
@@ -350,7 +336,7 @@ class Reranker:
             patience_s=self.policy.timeout_s,
         )
         if not request.candidates:
-            return self._noted(_ranking(request, (), Receipt(request.query.qid, "empty", "no candidates", 0)))
+            return self._noted(ranking_of(request, (), Receipt(request.query.qid, "empty", "no candidates", 0)))
         if len(request.candidates) == 1:
             decision = Decision(self._stay, "a single candidate is ranked as it is", None)
         decision = decision or self._router.decide(scored.margin)
@@ -366,7 +352,7 @@ class Reranker:
         )
         if decision.route != "llm" or self._llm is None:
             receipt = replace(receipt, seconds=tab.seconds)
-            return self._noted(_ranking(request, scored.order, receipt, scored.scores))
+            return self._noted(ranking_of(request, scored.order, receipt, scored.scores))
         try:
             return self._noted(await self._escalate(scored, tab, receipt))
         finally:
@@ -380,11 +366,11 @@ class Reranker:
         except BaseException as error:  # what was spent on a query that got no ranking stands in the books, too
             why = f"no ranking: {type(error).__name__}"
             nothing = Outcome(scored.order, stopped=why, asked={each.name for each in llm.chain})
-            self.purse.note(_billed(receipt, llm, nothing, tab))
+            self.purse.note(billed(receipt, llm, nothing, tab))
             raise
-        receipt = replace(receipt, fallback=_fallback(outcome, llm, scored))
+        receipt = replace(receipt, fallback=fallback_of(outcome, llm, scored))
         order = (*outcome.order, *scored.order[depth:])
-        ranking = _ranking(scored.request, order, _billed(receipt, llm, outcome, tab), scored.scores)
+        ranking = ranking_of(scored.request, order, billed(receipt, llm, outcome, tab), scored.scores)
         windows = tuple(trace_of(scored.request, reading) for reading in outcome.readings)
         return replace(ranking, windows=windows)
 
@@ -472,52 +458,3 @@ async def _next(turns: AsyncIterator[Coroutine[Any, Any, Ranking]]) -> Coroutine
 def _sendable(text: str) -> str:
     """Text without lone surrogates, which no encoder takes."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _ranking(
-    request: Request, order: Sequence[int], receipt: Receipt, scores: Sequence[float] | None = None
-) -> Ranking:
-    """All candidates: those ordered first, then those below the depth as they came."""
-    below = range(len(order), len(request.candidates))
-    places = (*order, *below)
-    return Ranking(
-        query=request.query,
-        candidates=tuple(request.candidates[at] for at in places),
-        receipt=receipt,
-        local_scores=None if scores is None else tuple(scores[at] if at < len(scores) else None for at in places),
-    )
-
-
-def _fallback(outcome: Outcome, llm: LlmTier, scored: Scored) -> Fallback | None:
-    """Where a ranking ended up that was to be the LLM's."""
-    if not outcome.ordered_by:
-        return "first_stage" if scored.scores is None else "local"
-    return "llm" if outcome.passed_on else None
-
-
-def _billed(receipt: Receipt, llm: LlmTier, outcome: Outcome, tab: Tab) -> Receipt:
-    """The receipt of an escalated query."""
-    usage = tab.usage
-    return replace(
-        receipt,
-        strategy=llm.strategy,
-        model=llm.first.name,
-        ordered_by=dict(sorted(outcome.ordered_by.items())),
-        calls=outcome.calls,
-        attempts=tab.attempts,
-        retries=tab.retries,
-        cache_hits=outcome.cache_hits,
-        passages_read=outcome.passages_read,
-        input_tokens=usage.input_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        output_tokens=usage.output_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        usd=usd_of(tab.nano_usd),
-        priced=llm.priced(outcome.asked),
-        repairs=dict(sorted(outcome.repairs.items())),
-        degraded=(*receipt.degraded, *outcome.degraded),
-        truncated=outcome.truncated,
-        counted=tab.counted,
-        seconds=tab.seconds,
-    )
