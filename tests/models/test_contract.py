@@ -231,6 +231,32 @@ async def test_nonsense_is_an_error_that_may_have_billed(adapter: Adapter, conte
     assert error.billable
 
 
+SPENT, NOTHING = {"input_tokens": 90, "output_tokens": 50}, {"input_tokens": 0, "output_tokens": 0}
+
+
+@pytest.mark.parametrize(
+    ("code", "usage", "kind", "billable"),
+    [
+        ("server_error", None, ServerError, True),
+        ("invalid_prompt", None, Permanent, False),
+        ("invalid_prompt", NOTHING, Permanent, False),
+        ("invalid_prompt", SPENT, Permanent, True),
+        ("rate_limit_exceeded", None, RateLimited, False),
+        ("rate_limit_exceeded", SPENT, RateLimited, True),
+    ],
+)
+async def test_a_response_that_failed_may_be_billed_if_it_states_a_usage(
+    code: str, usage: object, kind: type[CallError], billable: bool
+) -> None:
+    error = {"code": code, "message": "it failed"}
+    body = {"status": "failed", "output": [], "error": error, "usage": usage}
+    (responses,) = (each for each in ADAPTERS if each.label == "responses")
+    with ScriptedServer(Http(200, body)) as server, pytest.raises(kind, match="it failed") as caught:
+        await ask(responses, server)
+    assert type(caught.value) is kind
+    assert caught.value.billable == billable
+
+
 INPUTS, OUTPUTS = ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")
 
 
