@@ -19,8 +19,8 @@ for what that means are the same for all of them, and stand here:
     a 200 that is no answer                                    Garbled, billable
     =========================================================  ==================================
 
-    * but not on OpenAI's and Anthropic's own hosts, which charge for answers alone. Azure charges for prompts that
-    its content filter turns down, for those that are too long, and for a 408.
+    * but not on OpenAI's and Anthropic's own hosts, which are taken to charge for answers alone. Azure may charge
+    for prompts that its content filter turns down, for those that are too long, and for a 408.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ _NOTHING_SENT = (
 )
 _LOST_BEHIND_A_GATEWAY = {502, 504, 520, 524}
 _FREE_REJECTIONS = {"api.openai.com", "api.anthropic.com"}
-"""Hosts that are known to charge nothing for what they do not answer."""
-_AZURE = (".azure.com", ".azure.us", ".azure.cn")
+"""Hosts that are taken to charge nothing for what they do not answer."""
+_AZURE = (".azure.com", ".azure.us", ".azure.cn", ".azure-api.net")
 
 _HINTS = {
     "temperature": "leave the temperature out for this model",
