@@ -16,7 +16,6 @@ from listwise.errors import (
     BadRequest,
     BudgetExceeded,
     CallError,
-    CircuitOpen,
     ContextOverflow,
     LedgerFailed,
     Unreadable,
@@ -79,8 +78,7 @@ class Asker:
         except CallError as error:
             overflow = error if isinstance(error, ContextOverflow) else None
             stops: Literal["model"] | None = "model" if isinstance(error, Auth | BadRequest) else None
-            asked = 0 if isinstance(error, CircuitOpen) else 1
-            return Reply(error=str(error), stops=stops, calls=asked, overflow=overflow)
+            return Reply(error=str(error), stops=stops, calls=int(error.sent), overflow=overflow)
         first = Reply(calls=1, answers=(answer,), parsed=_parse(answer.completion, call.passages))
         if self._on_bad_answer == "reask" and not _is_whole(first.parsed):
             return self._read(tab.qid, await self._ask_again(call, first, tab))
@@ -94,8 +92,8 @@ class Asker:
             answer = await self._layer.ask(replace(call, messages=(*call.messages, *turns)), tab)
         except (BudgetExceeded, LedgerFailed):
             return first
-        except CallError:
-            return replace(first, calls=2)
+        except CallError as error:
+            return replace(first, calls=1 + error.sent)
         parsed = _parse(answer.completion, call.passages)
         both = (*first.answers, answer)
         if first.parsed is not None and len(parsed.identifiers) < len(first.parsed.identifiers):

@@ -120,6 +120,8 @@ class CallError(ListwiseError):
     """
 
     billable = False
+    sent = True
+    """False where the model was not asked at all, because of what it said before."""
     pace: Pace | None = None
     """What the provider said about its rate limits when it refused."""
 
@@ -204,6 +206,8 @@ class ContextOverflow(Permanent):
 
 class CircuitOpen(Permanent):
     """The model has failed so often in a row that it is left alone for a while; nothing was sent."""
+
+    sent = False
 
 
 class Broken(Permanent):

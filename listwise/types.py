@@ -82,6 +82,8 @@ class Usage:
     service_tier: str = field(default="", kw_only=True)
     """The tier that served it, in the provider's own word (``default``, ``flex``): the price goes by it. Empty
     where the provider does not say, and in a sum over several."""
+    assumed: bool = field(default=False, kw_only=True, compare=False)
+    """Whether the provider stated none that can be right, so that this is the most that it can have been."""
 
     def __add__(self, other: Usage) -> Usage:
         tiers = {each.service_tier for each in (self, other) if each != Usage()}
@@ -93,6 +95,7 @@ class Usage:
             self.reasoning_tokens + other.reasoning_tokens,
             self.search_units + other.search_units,
             service_tier=tiers.pop() if len(tiers) == 1 else "",
+            assumed=self.assumed or other.assumed,
         )
 
 

@@ -25,6 +25,7 @@ from listwise.errors import (
     BadRequest,
     ConfigError,
     ContextOverflow,
+    RateLimited,
     ServerError,
     Timeout,
 )
@@ -124,7 +125,17 @@ async def test_a_key_that_is_refused_is_tried_once_in_a_run() -> None:
     rankings = [ranking async for ranking in reranking.arerank_many(request_of(30, f"q{at}") for at in range(5))]
     assert len(model.asked) == 1
     assert all("bad key" in ranking.receipt.degraded[0] for ranking in rankings)
+    receipts = [ranking.receipt for ranking in rankings]
+    assert [(each.calls, each.attempts, each.passages_read) for each in receipts] == [(1, 1, 20)] + 4 * [(0, 0, 0)]
     assert all(ranking.docids == tuple(f"d{at}" for at in range(30)) for ranking in rankings)
+
+
+async def test_a_question_that_was_never_asked_again_is_no_call() -> None:
+    never = RateLimited("not asked", model="memory/model")
+    never.sent, never.hopeless = False, True
+    model = MemoryModel(completion("I do not know."), never)
+    receipt = (await reranker(model, on_bad_answer="reask").arerank(request_of(3))).receipt
+    assert (receipt.calls, receipt.passages_read) == (1, 3)
 
 
 async def test_reask_asks_once_more_and_takes_the_better_answer() -> None:

@@ -67,9 +67,11 @@ class Budgeted:
             raise
         usage = answer.completion.usage
         nano_usd = self._price.cost(usage) if self._price else 0
-        tab.settle(hold, usage, nano_usd)
-        if worst is not None:
+        if usage.assumed:
+            nano_usd = (worst or self._worst(call, self._counting.local(call))).nano_usd
+        elif worst is not None:
             self._learn(usage.input_tokens, worst.count)
+        tab.settle(hold, usage, nano_usd)
         return replace(answer, nano_usd=nano_usd)
 
     def _worst(self, call: Call, count: Count) -> _Worst:

@@ -27,8 +27,6 @@ PAUSE_S = 60.0
 """That while."""
 SLACK_SHARE, SLACK_TOKENS = 0.02, 16
 """Room for what a provider's count may be off: Anthropic states "a small amount" without a figure."""
-LEAST_BELIEVED = 1 / 3
-"""A server that counts less than this share of the local estimate counts something else."""
 
 _log = get_logger(__name__)
 
@@ -56,9 +54,9 @@ class TokenCounts:
 class Counting:
     """How large a call is, before money is set aside for it.
 
-    By the local counter alone, or, with ``counts``, by the server's own count, where it gives a believable one in
-    time. After `FAILURES_IN_A_ROW` failures the server is left alone for `PAUSE_S`, so that no run is slowed by an
-    endpoint that is not there.
+    By the local counter alone, or, with ``counts``, by the server's own count, where it gives one in time that is
+    not below the local floor. After `FAILURES_IN_A_ROW` failures the server is left alone for `PAUSE_S`, so that no
+    run is slowed by an endpoint that is not there.
     """
 
     def __init__(
@@ -84,7 +82,7 @@ class Counting:
         if self._counts is None or self._clock() < self._asks_again_at:
             return here
         tokens = await self._counts.count(call, tab)
-        if tokens is None or tokens < here.estimate * LEAST_BELIEVED:
+        if tokens is None or tokens < self._counter.call_floor(call):
             self._failed()
             return here
         self._failures = 0

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from listwise.calls import Call
-from listwise.errors import BudgetExceeded, CallError, CircuitOpen, LedgerFailed, RateLimited
+from listwise.errors import BudgetExceeded, CallError, LedgerFailed, RateLimited
 from listwise.layers.allowances import Bucket, Portion, Window
 from listwise.layers.base import Answer, Layer
 from listwise.pace import Pace
@@ -22,6 +22,8 @@ FIRST_PAUSE_S = 0.25
 """After the second 429 in a row that does not say how long to wait; doubled with each further one."""
 SPREAD = 0.1
 """By what part of itself a pause is lengthened at random, so that several processes do not come back as one."""
+LONGEST_PAUSE_S = 300.0
+"""However long the provider asks to be left alone: it may be mistaken, and the next refusal costs nothing."""
 LONGEST_NAP_S = 1.0
 """Between two looks at whether the way is free: bills and other answers may have freed it early."""
 SHORTEST_NAP_S = 0.001
@@ -55,8 +57,9 @@ class Paced:
     """Sends at most ``rpm`` requests and ``tpm`` tokens in any minute, and no more than the provider says is left.
 
     The user's limits hold in this process; what the provider says with each answer holds over all that share the
-    key. A 429 makes all calls to the model wait: as long as the provider asks, or ever longer while nothing else
-    comes. Calls go first come, first served. A call's tokens are guessed from its length until its bill is there.
+    key. A 429 makes all calls to the model wait: as long as the provider asks, but no longer than
+    `LONGEST_PAUSE_S`, or ever longer while nothing else comes. Calls go first come, first served. A call's tokens
+    are guessed from its length until its bill is there.
     """
 
     def __init__(
@@ -102,10 +105,13 @@ class Paced:
         self._take(ticket)
         try:
             answer = await self._inner.ask(call, tab)
-        except (BudgetExceeded, LedgerFailed, CircuitOpen):
+        except (BudgetExceeded, LedgerFailed):
             self._give_back(ticket)
             raise
         except CallError as error:
+            if not error.sent:
+                self._give_back(ticket)
+                raise
             self._learn(error.pace, ticket)
             if isinstance(error, RateLimited):
                 self._pause(error.retry_after_s, ticket)
@@ -161,6 +167,7 @@ class Paced:
                 retry_after_s=left_s,
             )
             error.hopeless = True
+            error.sent = False
             raise error
         return left_s
 
@@ -212,5 +219,5 @@ class Paced:
         if wish_s is None:
             doublings = self._refusals - 2
             wish_s = 0.0 if doublings < 0 else min(FIRST_PAUSE_S * 2.0**doublings, self._max_wait_s)
-        until = self._clock() + wish_s * (1 + self._uniform(0, SPREAD))
+        until = self._clock() + min(wish_s, LONGEST_PAUSE_S) * (1 + self._uniform(0, SPREAD))
         self._paused_until = max(self._paused_until, until)

@@ -1,9 +1,12 @@
 """How answers are read: checked where they come in, and never believed further than that.
 
-A body that is no answer is an error. A usage that cannot be right (missing, negative, text, more tokens than any
-context has, more cached tokens than there are, far fewer than the texts have) does not spoil the answer, which was
-paid for: the call then costs the worst case that was reserved for it. So a server that miscounts makes no call
-free, and none dearer than that.
+A body that is no answer is an error. A usage that cannot be right (missing, negative, text, more cached tokens than
+there are, far fewer than the texts have, far more than prompt and model can have) does not spoil the answer, which
+was paid for: the call then costs the worst case, as far as it can be told here.
+
+More than the worst case is believed as far as it can be true. Some servers do not keep to the limit that an answer
+is given, some leave reasoning out of it, and bill what they did; books that said less would let a cap be passed. So
+a server that miscounts makes no call free, and none dearer than `MOST_STRETCH` prompts and `MOST_ANSWERED` tokens.
 """
 
 from __future__ import annotations
@@ -19,6 +22,10 @@ from listwise.types import Usage
 
 MOST_TOKENS = 10_000_000
 """No model reads or writes more in one call."""
+MOST_STRETCH, UNSEEN_PROMPT = 4, 8_192
+"""No server counts more than so many times a prompt's bound, and the tokens of one that it puts before ours."""
+MOST_ANSWERED = 131_072
+"""The longest answers that models give, reasoning included, whatever limit was asked for."""
 
 
 class Body(BaseModel):
@@ -67,14 +74,20 @@ def believed(usage: Usage | None, call: Call, model: str, text: str) -> Usage:
     ``model`` is ``provider/name``.
     """
     counter = counter_for(model)
+    bound, asked_for = counter.call_bound(call), call.sampling.max_output_tokens
     if usage is not None and (
-        usage.cached_input_tokens + usage.cache_write_tokens <= usage.input_tokens <= MOST_TOKENS
+        usage.cached_input_tokens + usage.cache_write_tokens <= usage.input_tokens
         and usage.reasoning_tokens <= usage.output_tokens
-        and counter.call_floor(call) <= usage.input_tokens
-        and counter.floor(text) <= usage.output_tokens
+        and counter.call_floor(call) <= usage.input_tokens <= MOST_STRETCH * bound + UNSEEN_PROMPT
+        and counter.floor(text) <= usage.output_tokens <= max(asked_for, MOST_ANSWERED)
     ):
         return usage
-    return Usage(counter.call_bound(call), output_tokens=call.sampling.max_output_tokens)
+    return Usage(bound, output_tokens=asked_for, assumed=True)
+
+
+def left_out(total_tokens: int | None, counted: int) -> int:
+    """Tokens that only a usage's total counts: reasoning, which xAI and gateways to Gemini state apart."""
+    return 0 if total_tokens is None else max(0, total_tokens - counted)
 
 
 def order_schema(passages: int, *, counted: bool = True) -> dict[str, object]:

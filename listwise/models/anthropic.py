@@ -22,9 +22,12 @@ from listwise.models.http import CONNECT_TIMEOUT_S, Address, with_pace
 from listwise.spend.tokens import Rung
 from listwise.types import Usage
 
-BASE_URL = "https://api.anthropic.com"
+OWN_HOST = "api.anthropic.com"
+BASE_URL = f"https://{OWN_HOST}"
 PATH = "/v1/messages"
 COUNT_PATH = "/v1/messages/count_tokens"
+NOT_COUNTED = frozenset({"max_tokens", "temperature", "service_tier"})
+"""What of a request the endpoint that counts does not take."""
 
 _THINKS_IF_TOLD = re.compile(r"claude-(?:opus|sonnet|haiku)-4-[6-9]")
 _KEEPS_BETWEEN_TOOLS = re.compile(r"claude-sonnet-5-[5-9]")
@@ -46,6 +49,7 @@ class AnthropicModel:
         self.context_tokens = traits.context_tokens or UNKNOWN_CONTEXT_TOKENS
         self.reasons = traits.reasons
         self._traits = traits
+        self._own_host = address.host == OWN_HOST
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key, base_url=address.url, default_query=dict(address.query), max_retries=0
         )
@@ -59,7 +63,7 @@ class AnthropicModel:
 
     async def complete(self, call: Call, *, timeout_s: float) -> Completion:
         """See `Model.complete`."""
-        response = await self._post(PATH, request(self.identity.model, call, self._traits), timeout_s)
+        response = await self._post(PATH, self._request(call), timeout_s)
         return with_pace(read(response.content, call, self._failures), response.headers)
 
     async def count_tokens(self, call: Call, *, timeout_s: float) -> int:
@@ -68,14 +72,16 @@ class AnthropicModel:
         Raises:
             CallError: the server cannot be asked.
         """
-        asked = request(self.identity.model, call, self._traits)
-        body = {name: value for name, value in asked.items() if name not in {"max_tokens", "temperature"}}
+        body = {name: value for name, value in self._request(call).items() if name not in NOT_COUNTED}
         response = await self._post(COUNT_PATH, body, timeout_s)
         return read_body(_Counted, response.content, self._failures).input_tokens
 
     async def aclose(self) -> None:
         """Close connections."""
         await self._client.close()
+
+    def _request(self, call: Call) -> dict[str, Any]:
+        return request(self.identity.model, call, self._traits, own_host=self._own_host)
 
     async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> httpx2.Response:
         """Send one request and read the whole answer, once, within ``timeout_s``.
@@ -109,8 +115,12 @@ def translated(error: anthropic.AnthropicError, failures: Failures) -> CallError
     return failures.of_answer(f"the SDK cannot use it ({type(error).__name__})")
 
 
-def request(model: str, call: Call, traits: Traits) -> dict[str, Any]:
-    """The body of a request: system messages stand apart, the others alternate."""
+def request(model: str, call: Call, traits: Traits, *, own_host: bool = False) -> dict[str, Any]:
+    """The body of a request: system messages stand apart, the others alternate.
+
+    Anthropic's own host is told the standard tier, as the priority one, which an account may have, is billed
+    otherwise. Other servers need not know the field.
+    """
     sampling = call.sampling
     system = "\n\n".join(message.content for message in call.messages if message.role == "system")
     thinking = _thinking(model, sampling)
@@ -123,6 +133,8 @@ def request(model: str, call: Call, traits: Traits) -> dict[str, Any]:
             if message.role != "system"
         ],
     }
+    if own_host:
+        body["service_tier"] = "standard_only"
     if system:
         body["system"] = system
     if thinking:

@@ -5,17 +5,22 @@ for what that means are the same for all of them, and stand here:
 
     =========================================================  ==================================
     401, 402, 403; 429 or 400 because the account is empty     Auth
+    403 that is no JSON: a firewall's, not the provider's      Permanent: other prompts may do
     429                                                        RateLimited, with the server's wish
-    408, 409, 5xx, 529                                         ServerError
-    502, 504, 524: a gateway lost sight of the work            ServerError, billable
+    408                                                        ServerError, billable *
+    409, 5xx, 529                                              ServerError
+    502, 504, 520, 524: a gateway lost sight of the work       ServerError, billable
     any of these with ``x-should-retry: false``                the same, hopeless
-    400, 413, 422 because the prompt is too long               ContextOverflow
-    400 because of what the prompt says                        Permanent: other prompts may do
+    400, 413, 422 because the prompt is too long               ContextOverflow, billable on Azure
+    400, 403, 422 because of what the prompt says              Permanent, billable *: other prompts may do
     other 4xx, and redirects                                   BadRequest
     connection refused, no such host, no connection in time    ServerError
     no answer in time; broken after the request was sent       Timeout, billable
     a 200 that is no answer                                    Garbled, billable
     =========================================================  ==================================
+
+    * but not on OpenAI's and Anthropic's own hosts, which are taken to charge for answers alone. Azure may charge
+    for prompts that its content filter turns down, for those that are too long, and for a 408.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -62,8 +68,14 @@ _PROMPT_TOKENS = re.compile(
     r"|context limit: (\d+) \+|messages resulted in (\d+) tokens|request \((\d+) tokens\)",
     re.I,
 )
-_EMPTY_ACCOUNT = re.compile(r"insufficient_quota|billing_|credit balance|exceeded your current quota", re.I)
-_UNWELCOME = re.compile(r"content_filter|content_policy|content management policy|invalid_prompt|_policy\b", re.I)
+_EMPTY_ACCOUNT = re.compile(r"insufficient_quota|billing_|credit balance", re.I)
+_PERHAPS_EMPTY = re.compile(r"exceeded your current quota", re.I)
+"""OpenAI says so of an account, Gemini also of a minute; then it says when to come back."""
+_COMES_BACK = re.compile(r"retry in \d", re.I)
+_FLAGGED = r"content_filter|content_policy|content management policy|input was flagged"
+_UNWELCOME = re.compile(rf"{_FLAGGED}|invalid_prompt|_policy\b", re.I)
+_UNWELCOME_THOUGH_ALLOWED = re.compile(_FLAGGED, re.I)
+"""What a 403 says of a prompt; other policies that it speaks of are the account's."""
 _BEARER = re.compile(r"\b((?:bearer|basic|x-api-key:?)\s+)\S+|\bsk-[\w-]{6,}", re.I)
 
 _NOTHING_SENT = (
@@ -73,7 +85,10 @@ _NOTHING_SENT = (
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
 )
-_LOST_BEHIND_A_GATEWAY = {502, 504, 524}
+_LOST_BEHIND_A_GATEWAY = {502, 504, 520, 524}
+_FREE_REJECTIONS = {"api.openai.com", "api.anthropic.com"}
+"""Hosts that are taken to charge nothing for what they do not answer."""
+_AZURE = (".azure.com", ".azure.us", ".azure.cn", ".azure-api.net")
 
 _HINTS = {
     "temperature": "leave the temperature out for this model",
@@ -106,15 +121,17 @@ class Failures:
         telling = f"{code} {said}"
         message = self.scrub(f"HTTP {status}: {said or 'no reason given'}")
         model = self.identity.name
-        if status == 402 or (status in {400, 403, 429} and _EMPTY_ACCOUNT.search(telling)):
+        if status == 402 or (status in {400, 403, 429} and _is_empty(telling, headers)):
             return Auth(f"{message} (the account has nothing left to spend)", model=model, status=status)
-        if status in {401, 403}:
+        if status == 403 and not _is_from_api(body, headers):
+            return Permanent(f"{message} (turned down on the way to the model)", model=model, status=status)
+        if status == 401 or (status == 403 and not _UNWELCOME_THOUGH_ALLOWED.search(telling)):
             return Auth(f"{message} (is the key right, and may it use this model?)", model=model, status=status)
         if status == 429:
             return RateLimited(message, model=model, status=status, retry_after_s=retry_after_s(headers))
         if status in {408, 409} or status >= 500:
             error = ServerError(message, model=model, status=status, retry_after_s=retry_after_s(headers))
-            error.billable = status in _LOST_BEHIND_A_GATEWAY
+            error.billable = status in _LOST_BEHIND_A_GATEWAY or (status == 408 and self._may_bill_rejections)
             return error
         return self._of_rejection(status, telling, message)
 
@@ -122,15 +139,30 @@ class Failures:
         model = self.identity.name
         if status in {400, 413, 422} and _OVERFLOW.search(telling):
             limit, prompt = (_tokens(pattern, telling) for pattern in (_LIMIT_TOKENS, _PROMPT_TOKENS))
-            return ContextOverflow(message, model=model, status=status, limit_tokens=limit, prompt_tokens=prompt)
-        if status in {400, 422} and _UNWELCOME.search(telling):
-            return Permanent(f"{message} (the provider will not answer this prompt)", model=model, status=status)
+            error = ContextOverflow(message, model=model, status=status, limit_tokens=limit, prompt_tokens=prompt)
+            error.billable = self._host.endswith(_AZURE)
+            return error
+        if status in {400, 403, 422} and _UNWELCOME.search(telling):
+            unwelcome = Permanent(
+                f"{message} (the provider will not answer this prompt)", model=model, status=status
+            )
+            unwelcome.billable = self._may_bill_rejections
+            return unwelcome
         if status == 404:
             message += f" (is this the name of a model, and {self.identity.base_url} the right base URL?)"
         if 300 <= status < 400:
             message += " (the server redirects; give its new address as the base URL)"
         hints = [hint for name, hint in _HINTS.items() if name in telling.lower()]
         return BadRequest(f"{message} ({hints[0]})" if hints else message, model=model, status=status)
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.identity.base_url).hostname or ""
+
+    @property
+    def _may_bill_rejections(self) -> bool:
+        """Whether work that came to no answer may cost something there."""
+        return self._host not in _FREE_REJECTIONS
 
     def of_connection(self, cause: BaseException | None) -> CallError:
         """A connection that could not be made, or broke; ``cause`` is the HTTP client's own exception."""
@@ -175,6 +207,19 @@ def _tokens(pattern: re.Pattern[str], text: str) -> int | None:
     found = pattern.search(text)
     number = int(next(group for group in found.groups() if group)[:9]) if found else 0
     return number or None
+
+
+def _is_empty(telling: str, headers: Mapping[str, str]) -> bool:
+    """Whether it is the account that is used up, and not a minute's share."""
+    if _EMPTY_ACCOUNT.search(telling):
+        return True
+    comes_back = retry_after_s(headers) is not None or _COMES_BACK.search(telling)
+    return not comes_back and bool(_PERHAPS_EMPTY.search(telling))
+
+
+def _is_from_api(body: object, headers: Mapping[str, str]) -> bool:
+    """Whether an error is the provider's own, and so JSON (of which an SDK may pass on no more than a string)."""
+    return not (body is None or isinstance(body, str)) or "json" in headers.get("content-type", "")
 
 
 def _words(body: Any) -> tuple[str, str]:

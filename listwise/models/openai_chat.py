@@ -14,6 +14,7 @@ from listwise.models.answers import (
     TierWord,
     Tokens,
     believed,
+    left_out,
     order_schema,
     read_body,
 )
@@ -69,18 +70,20 @@ class _OutputDetails(Body):
 class _Usage(Body):
     prompt_tokens: Tokens
     completion_tokens: Tokens
+    total_tokens: OptionalTokens = None
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
 
     def usage(self, service_tier: str) -> Usage:
         read = self.prompt_tokens_details or _InputDetails()
         made = self.completion_tokens_details or _OutputDetails()
+        beside = left_out(self.total_tokens, self.prompt_tokens + self.completion_tokens)
         return Usage(
             self.prompt_tokens,
             read.cached_tokens or 0,
             read.cache_write_tokens or 0,
-            self.completion_tokens,
-            made.reasoning_tokens or 0,
+            self.completion_tokens + beside,
+            max(made.reasoning_tokens or 0, beside),
             service_tier=service_tier,
         )
 

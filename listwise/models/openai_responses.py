@@ -13,6 +13,7 @@ from listwise.models.answers import (
     TierWord,
     Tokens,
     believed,
+    left_out,
     order_schema,
     read_body,
 )
@@ -62,18 +63,20 @@ class _OutputDetails(Body):
 class _Usage(Body):
     input_tokens: Tokens
     output_tokens: Tokens
+    total_tokens: OptionalTokens = None
     input_tokens_details: _InputDetails | None = None
     output_tokens_details: _OutputDetails | None = None
 
     def usage(self, service_tier: str) -> Usage:
         read = self.input_tokens_details or _InputDetails()
         made = self.output_tokens_details or _OutputDetails()
+        beside = left_out(self.total_tokens, self.input_tokens + self.output_tokens)
         return Usage(
             self.input_tokens,
             read.cached_tokens or 0,
             read.cache_write_tokens or 0,
-            self.output_tokens,
-            made.reasoning_tokens or 0,
+            self.output_tokens + beside,
+            max(made.reasoning_tokens or 0, beside),
             service_tier=service_tier,
         )
 
@@ -112,11 +115,13 @@ def read(content: bytes, call: Call, failures: Failures) -> Completion:
     """The answer in the body of a response.
 
     Raises:
-        CallError: the response failed, or is none; billable unless the provider turned it down.
+        CallError: the response failed, or is none; billable unless the provider turned it down without a usage.
     """
     answer = read_body(_Answer, content, failures)
     if answer.error is not None:
-        raise _failed(answer.error, failures)
+        failed = _failed(answer.error, failures)
+        failed.billable |= answer.usage is not None and answer.usage.usage("") != Usage()
+        raise failed
     parts = [part for output in answer.output if output.type == "message" for part in output.content or ()]
     refusal = "".join(part.refusal for part in parts)
     identity = failures.identity

@@ -148,6 +148,7 @@ async def test_an_open_circuit_sends_nothing_and_says_why() -> None:
     assert len(model.asked) == FAILURES
     assert isinstance(error, CircuitOpen)
     assert not error.billable
+    assert not error.sent
     assert str(error) == (
         "openai/m: not asked: it has failed 3 times in a row since 08:00:00 UTC, and is tried again at "
         "08:00:07 UTC; last: no connection"

@@ -104,6 +104,15 @@ async def test_a_count_far_below_the_local_estimate_is_not_believed(nonsense: in
     assert await counting(Counts(nonsense)).count(call(TEXT), tab()) == LOCAL
 
 
+@pytest.mark.parametrize(("share", "believed"), [(0.4, False), (0.85, False), (1.0, True), (1.5, True)])
+async def test_where_the_vocabulary_is_known_a_count_must_come_near(share: float, believed: bool) -> None:
+    exact = TokenCounter("o200k_base")
+    asked = call(TEXT * 100)
+    model = Counts(int(share * exact.call_estimate(asked)))
+    counts = Counting(exact, TokenCounts(model, store=None, timeout_s=5))
+    assert (await counts.count(asked, tab())).rung == ("provider" if believed else "exact")
+
+
 async def test_a_server_that_keeps_failing_is_left_alone_for_a_while() -> None:
     now = 0.0
     model = Counts(ServerError("down", model="m"))

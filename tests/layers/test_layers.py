@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from listwise.cache import AnswerCache
 from listwise.errors import Auth, BudgetExceeded, CallError, RateLimited, ServerError, Timeout
 from listwise.layers import Counting, Layer, stack
+from listwise.models.registry import load_model
 from listwise.spend.prices import Rates
 from listwise.spend.tab import Budget, Tab
-from listwise.spend.tokens import TokenCounter
+from listwise.spend.tokens import TokenCounter, counter_for
 from tests.layers.models import MemoryModel, call, completion
+from tests.loopback import Said, ScriptedServer
 
 PRICE = Rates(input=Decimal(1000), output=Decimal(1000))  # a tenth of a cent a token
 BUSY = RateLimited("busy", model="memory/model", status=429, retry_after_s=0.0)
@@ -101,6 +104,24 @@ async def test_an_unknown_outcome_is_charged_in_full_and_tried_again() -> None:
     await layered(model).ask(call(), account)
     worst = (len("rank") + 4 + 16 + 100) * 1_000_000
     assert account.nano_usd == worst + 15_000_000
+
+
+async def test_a_usage_that_cannot_be_right_does_not_break_a_cap() -> None:
+    account, counter = tab(usd=Decimal("0.01")), counter_for("openai/loopback-1")
+    with ScriptedServer(Said("[2] > [1]", 9_000_000, 9_000_000)) as server:
+        async with aclosing(load_model("openai/loopback-1", base_url=server.base_url)) as model:
+            layer = stack(
+                model,
+                store=None,
+                counting=Counting(counter),
+                price=Rates(input=Decimal("2.5"), output=Decimal(10)),
+                concurrency=1,
+                timeout_s=5,
+                attempts=1,
+            )
+            answer = await layer.ask(call(), account)
+    assert answer.completion.text == "[2] > [1]"
+    assert account.nano_usd == 2_500 * counter.call_bound(call()) + 10_000 * 100
 
 
 async def test_a_cancelled_attempt_is_charged_in_full() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from listwise.calls import Call, Completion
 from listwise.errors import BudgetExceeded, CircuitOpen, RateLimited
 from listwise.layers.allowances import MINUTE_S, Bucket, Window
-from listwise.layers.paced import BYTES_A_TOKEN, Paced
+from listwise.layers.paced import BYTES_A_TOKEN, LONGEST_PAUSE_S, Paced
 from listwise.layers.provider import Provider
 from listwise.pace import Pace, Quota
 from listwise.spend.tab import Budget, Tab
@@ -294,7 +294,18 @@ async def test_a_pause_too_long_to_wait_fails_at_once() -> None:
     with pytest.raises(RateLimited, match="left alone for more than 60 s") as caught:
         await layer.ask(call(), tab())
     assert caught.value.hopeless
+    assert not caught.value.sent
     assert (len(model.asked), clock.slept) == (1, [])
+
+
+async def test_a_pause_that_makes_no_sense_ends() -> None:
+    clock, model = Clock(), MemoryModel(busy(99999999999.0), completion())
+    layer = paced(model, clock)
+    await refused(layer, times=3)
+    assert len(model.asked) == 1
+    clock.now += LONGEST_PAUSE_S * 1.1
+    await layer.ask(call(), tab())
+    assert (len(model.asked), clock.slept) == (2, [])
 
 
 async def test_a_pause_beyond_the_deadline_fails_at_once() -> None:

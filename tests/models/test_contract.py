@@ -43,7 +43,7 @@ from tests.loopback import (
     failure,
 )
 from tests.loopback.turns import Asked
-from tests.models.adapters import KEY, MESSAGES, Adapter, call
+from tests.models.adapters import ADAPTERS, KEY, MESSAGES, Adapter, call
 
 
 async def ask(
@@ -110,9 +110,12 @@ async def test_constrained_answers_are_text(adapter: Adapter) -> None:
         (failure(401), Auth),
         (failure(403), Auth),
         (failure(429, "You exceeded your current quota", code="insufficient_quota"), Auth),
+        (failure(429, "You exceeded your current quota", code="insufficient_quota", retry_after="9"), Auth),
+        (failure(429, "You exceeded your current quota"), Auth),
+        (failure(429, "You exceeded your current quota", retry_after="9"), RateLimited),
+        (failure(429, "You exceeded your current quota. Please retry in 9.5s."), RateLimited),
         (failure(400, "Your credit balance is too low to access the API"), Auth),
         (failure(429), RateLimited),
-        (failure(408), ServerError),
         (failure(409), ServerError),
         (failure(500), ServerError),
         (failure(503), ServerError),
@@ -122,10 +125,12 @@ async def test_constrained_answers_are_text(adapter: Adapter) -> None:
         (failure(400, "This model's maximum context length is 4096 tokens. However, ..."), ContextOverflow),
         (failure(400, "exceeds the available context size", code="exceed_context_size_error"), ContextOverflow),
         (failure(413, code="request_too_large"), ContextOverflow),
-        (failure(400, "flagged", code="content_filter"), Permanent),
         (failure(400), BadRequest),
         (failure(404), BadRequest),
         (failure(422), BadRequest),
+        (Http(403, {"error": "Forbidden"}), Auth),
+        (Http(403, b"<html>Blocked</html>", {"content-type": "text/html"}), Permanent),
+        (Http(403, b"", {"content-type": "text/plain"}), Permanent),
         (Http(307, b"", {"location": "http://127.0.0.1:9/elsewhere"}), BadRequest),
         (Http(500, b"<html>oops"), ServerError),
         (Http(500, ["odd"]), ServerError),
@@ -140,7 +145,23 @@ async def test_statuses(adapter: Adapter, turn: Http, kind: type[CallError]) -> 
     assert f"HTTP {turn.status}" in str(error)
 
 
-@pytest.mark.parametrize("status", [502, 504, 524])
+@pytest.mark.parametrize(
+    ("turn", "kind"),
+    [
+        (failure(408), ServerError),
+        (failure(400, "flagged", code="content_filter"), Permanent),
+        (failure(403, "Your chosen model requires moderation and your input was flagged"), Permanent),
+    ],
+)
+async def test_work_that_came_to_no_answer_may_be_billed_by_other_hosts(
+    adapter: Adapter, turn: Http, kind: type[CallError]
+) -> None:
+    error = await fail(adapter, turn)
+    assert type(error) is kind
+    assert error.billable
+
+
+@pytest.mark.parametrize("status", [502, 504, 520, 524])
 async def test_a_gateway_that_lost_sight_may_have_billed(adapter: Adapter, status: int) -> None:
     error = await fail(adapter, failure(status))
     assert isinstance(error, ServerError)
@@ -210,6 +231,32 @@ async def test_nonsense_is_an_error_that_may_have_billed(adapter: Adapter, conte
     assert error.billable
 
 
+SPENT, NOTHING = {"input_tokens": 90, "output_tokens": 50}, {"input_tokens": 0, "output_tokens": 0}
+
+
+@pytest.mark.parametrize(
+    ("code", "usage", "kind", "billable"),
+    [
+        ("server_error", None, ServerError, True),
+        ("invalid_prompt", None, Permanent, False),
+        ("invalid_prompt", NOTHING, Permanent, False),
+        ("invalid_prompt", SPENT, Permanent, True),
+        ("rate_limit_exceeded", None, RateLimited, False),
+        ("rate_limit_exceeded", SPENT, RateLimited, True),
+    ],
+)
+async def test_a_response_that_failed_may_be_billed_if_it_states_a_usage(
+    code: str, usage: object, kind: type[CallError], billable: bool
+) -> None:
+    error = {"code": code, "message": "it failed"}
+    body = {"status": "failed", "output": [], "error": error, "usage": usage}
+    (responses,) = (each for each in ADAPTERS if each.label == "responses")
+    with ScriptedServer(Http(200, body)) as server, pytest.raises(kind, match="it failed") as caught:
+        await ask(responses, server)
+    assert type(caught.value) is kind
+    assert caught.value.billable == billable
+
+
 INPUTS, OUTPUTS = ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")
 
 
@@ -244,8 +291,10 @@ def put(names: tuple[str, ...], value: Any) -> Callable[[dict[str, Any]], object
         put(OUTPUTS, None),
         put(INPUTS, 0),
         put(INPUTS, 1),
-        put(OUTPUTS, 0),
+        put((*OUTPUTS, "total_tokens"), 0),
         put(INPUTS, 10**15),
+        put(INPUTS, 9_000_000),
+        put(OUTPUTS, 9_000_000),
         dict.clear,
         put(("prompt_tokens_details", "input_tokens_details", "output_tokens_details"), 5),
         put(
@@ -263,6 +312,8 @@ def put(names: tuple[str, ...], value: Any) -> Callable[[dict[str, Any]], object
         "too few",
         "no text",
         "absurd",
+        "in, too many",
+        "out, too many",
         "empty",
         "details",
         "reasoning > output",
@@ -275,6 +326,51 @@ async def test_unbelievable_usage_costs_the_worst_case(adapter: Adapter, change:
             completion = await model.complete(asked, timeout_s=10)
     assert completion.text == "[1] > [2]"
     assert completion.usage == worst_case(asked, model)
+
+
+@pytest.mark.parametrize("stated", [(300, 5_000), (5_000, 60)], ids=["ignores the limit", "a prompt of its own"])
+async def test_more_than_was_reserved_is_believed_as_far_as_it_can_be_true(
+    adapter: Adapter, stated: tuple[int, int]
+) -> None:
+    with ScriptedServer(Said("[1] > [2]", *stated)) as server:
+        completion = await ask(adapter, server)
+    assert completion.usage == Usage(stated[0], output_tokens=stated[1])
+
+
+@pytest.fixture(params=[each for each in ADAPTERS if each.label in {"chat", "responses", "vllm"}])
+def openai_like(request: pytest.FixtureRequest) -> Adapter:
+    found: Adapter = request.param
+    return found
+
+
+@pytest.mark.parametrize("reasoning", [2590, 0])
+async def test_reasoning_that_only_the_total_counts(openai_like: Adapter, reasoning: int) -> None:
+    """As xAI, and gateways to Gemini, state it: total = prompt + answer + reasoning."""
+
+    def beside(usage: dict[str, Any]) -> None:
+        put(INPUTS, 400)(usage)
+        put(("total_tokens",), 3000)(usage)
+        put(("completion_tokens_details", "output_tokens_details"), {"reasoning_tokens": reasoning})(usage)
+
+    with ScriptedServer(with_usage(beside)) as server:
+        completion = await ask(openai_like, server)
+    assert completion.usage == Usage(400, output_tokens=2600, reasoning_tokens=2590)
+
+
+@pytest.mark.parametrize("total", [0, 5, None])
+async def test_a_total_below_its_parts_says_nothing(openai_like: Adapter, total: int | None) -> None:
+    with ScriptedServer(with_usage(put(("total_tokens",), total))) as server:
+        completion = await ask(openai_like, server)
+    assert completion.usage == Usage(100, output_tokens=10)
+
+
+@pytest.mark.parametrize("total", [-1, "3000", 1.5, 10**12, 10**6, [], True])
+async def test_a_total_that_cannot_be_right_costs_the_worst_case(openai_like: Adapter, total: object) -> None:
+    with ScriptedServer(with_usage(put(("total_tokens",), total))) as server:
+        async with aclosing(openai_like.at(server)) as model:
+            completion = await model.complete(call(), timeout_s=10)
+    assert completion.text == "[1] > [2]"
+    assert completion.usage == worst_case(call(), model)
 
 
 async def test_missing_usage_costs_the_worst_case(adapter: Adapter) -> None:

@@ -42,6 +42,32 @@ def test_hints(status: int, message: str, codes: dict[str, Any], hint: str) -> N
     assert text.startswith(f"openai/m: HTTP {status}: {message or 'no reason given'}")
 
 
+REJECTED = {
+    "408": (408, "too slow", ""),
+    "filter": (400, "no", "content_filter"),
+    "too long": (400, "no", "context_length_exceeded"),
+}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "billable"),
+    [
+        ("https://api.openai.com/v1", set()),
+        ("https://api.anthropic.com", set()),
+        ("https://api.openai.com.evil.example/v1", {"408", "filter"}),
+        ("http://127.0.0.1:8000/v1", {"408", "filter"}),
+        ("https://mine.openai.azure.com/openai/v1", {"408", "filter", "too long"}),
+    ],
+)
+def test_who_charges_for_rejections(base_url: str, billable: set[str]) -> None:
+    failures = Failures(Identity("openai", "m", base_url))
+    errors = {
+        name: failures.of_status(status, {"message": message, "code": code}, {})
+        for name, (status, message, code) in REJECTED.items()
+    }
+    assert {name for name, error in errors.items() if error.billable} == billable
+
+
 @pytest.mark.parametrize(
     "body",
     [

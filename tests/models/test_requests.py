@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import aclosing
 from itertools import permutations
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from listwise.calls import Call, Message, Sampling
 from listwise.models import anthropic, openai_chat, openai_responses
 from listwise.models.families import Traits, traits_of
+from listwise.models.http import Address
 from listwise.models.vllm import constraint
+from tests.loopback import ScriptedServer
 from tests.models.adapters import call
 
 PLAIN, REASONING = Traits(8192), Traits(8192, reasons=True, takes_temperature=False)
@@ -110,6 +113,22 @@ def test_anthropic_has_its_system_prompt_apart() -> None:
     assert body["system"] == "one\n\ntwo"
     assert body["messages"] == [{"role": "user", "content": "hi"}]
     assert "system" not in messages("claude-haiku-4-5", Call(two[1:2], Sampling(9)))
+
+
+def test_anthropic_alone_is_told_its_standard_tier() -> None:
+    own = anthropic.request("claude-haiku-4-5", call(), PLAIN, own_host=True)
+    assert own["service_tier"] == "standard_only"
+    assert "service_tier" not in messages("claude-haiku-4-5")
+
+
+async def test_the_tier_is_for_answers_and_not_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anthropic, "OWN_HOST", "127.0.0.1")
+    with ScriptedServer() as server:
+        address = Address.parse(server.root)
+        async with aclosing(anthropic.AnthropicModel("m", api_key="k", traits=PLAIN, address=address)) as model:
+            await model.complete(call(), timeout_s=5)
+            await model.count_tokens(call(), timeout_s=5)
+    assert [asked.body.get("service_tier") for asked in server.requests] == ["standard_only", None]
 
 
 @pytest.mark.parametrize(
