@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -543,3 +544,14 @@ async def test_an_abandoned_stream_may_be_collected_anywhere() -> None:
     ranking = await asyncio.wait_for(asyncio.to_thread(reranking.rerank, request_of(3)), 20)
     assert len(ranking.docids) == 3
     await asyncio.to_thread(reranking.close)
+
+
+async def test_a_usage_that_had_to_be_assumed_costs_what_was_reserved(tmp_path: Path) -> None:
+    assumed = Completion("[2] > [1]", Usage(10, output_tokens=5, assumed=True), "memory-1")
+    path = tmp_path / "ledger.db"
+    price = ("memory/model=input:1,output:1,cache_write:1000",)
+    for completed in (assumed, completion()):
+        ranking = await reranker(MemoryModel(completed), price=price, ledger=path).arerank(request_of(2))
+        reserved = sqlite3.connect(path).execute("SELECT max(reserved) FROM attempt").fetchone()[0]
+        assert (float(ranking.receipt.usd) == pytest.approx(reserved / 1e9)) == completed.usage.assumed
+        assert ranking.docids == ("d1", "d0")
