@@ -186,7 +186,7 @@ async def test_what_a_killed_process_reserved_counts_until_it_is_reconciled(kill
         assert not refusal.value.pending  # nobody is going to settle it
         (leftover,) = History(killed).leftovers()
         assert (leftover.qid, leftover.usd, leftover.why) == ("q9", Decimal("0.0000007"), "its process is dead")
-        assert History(killed).reconcile([leftover], Decimal("0.0000001")) == Decimal("0.0000001")
+        assert History(killed).reconcile([leftover], Decimal("0.0000001")) == (1, Decimal("0.0000001"))
         assert History(killed).leftovers() == []
         assert held(killed, RUN) == held(killed, ACCOUNT) == 100
         await ledger.reserve((RUN,), 900, ENTRY)
@@ -194,7 +194,7 @@ async def test_what_a_killed_process_reserved_counts_until_it_is_reconciled(kill
 
 def test_reconciled_in_full_it_stays_spent(killed: Path) -> None:
     history = History(killed)
-    assert history.reconcile(history.leftovers()) == Decimal("0.0000007")
+    assert history.reconcile(history.leftovers()) == (1, Decimal("0.0000007"))
     (line,) = history.report("run")
     assert (line.unknown, line.open, line.usd) == (1, 0, Decimal("0.0000007"))
 
