@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, get_args
 from listwise.errors import ConfigError, InputError
 from listwise.spend.books import Books
 from listwise.spend.ledger import Sample, ScopeKind
-from listwise.spend.money import nano_usd_down, nano_usd_up, usd_of
+from listwise.spend.money import MOST_USD, nano_usd_down, nano_usd_up, plain, usd_of
 from listwise.spend.owner import Owner
 from listwise.spend.schema import connect, connect_to_read
 from listwise.spend.standing import Standing
@@ -191,6 +191,8 @@ class History:
         Raises:
             InputError: it would be more than the ledger can count.
         """
+        if each_usd is not None:
+            _check(each_usd)
         count = total = 0
         with self._changing() as db:
             db.execute("BEGIN IMMEDIATE")
@@ -218,11 +220,16 @@ class History:
         return found
 
     def keep_cap(self, account: str, kind: ScopeKind, usd: Decimal | None) -> None:
-        """Cap an account, or its days, for everybody who uses this ledger; None lifts the cap."""
+        """Cap an account, or its days, for everybody who uses this ledger; None lifts the cap.
+
+        Raises:
+            InputError: the amount is negative, or more than the ledger can count.
+        """
         with self._changing() as db:
             if usd is None:
                 db.execute("DELETE FROM cap WHERE account = ? AND kind = ?", (account, kind))
             else:
+                _check(usd)
                 db.execute("INSERT OR REPLACE INTO cap VALUES (?, ?, ?)", (account, kind, nano_usd_down(usd)))
 
     def held(self, kind: ScopeKind, name: str) -> Decimal:
@@ -313,6 +320,11 @@ def _line(name: str, spent: Sequence[int], ranked: Sequence[int]) -> Line:
         usd=usd_of(nano_usd),
         reserved_usd=usd_of(reserved),
     )
+
+
+def _check(usd: Decimal) -> None:
+    if not (usd.is_finite() and 0 <= usd <= MOST_USD):
+        raise InputError(f"{usd} is no amount from 0 to {plain(MOST_USD)} dollars")
 
 
 def _moment(at: float) -> datetime:

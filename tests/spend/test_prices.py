@@ -137,3 +137,11 @@ def test_costs_round_up_and_caps_round_down(usd: Decimal) -> None:
 )
 def test_dollars_are_exact(nano: int, text: str) -> None:
     assert plain(usd_of(nano)) == text
+
+
+def test_no_digit_is_lost_and_no_amount_is_too_large() -> None:
+    usd = Decimal("98765432109876543210987654321.1234567899")
+    assert nano_usd_down(usd) == 98765432109876543210987654321_123456789
+    assert nano_usd_up(usd) == 98765432109876543210987654321_123456790
+    assert plain(usd_of(nano_usd_down(usd))) == "98765432109876543210987654321.123456789"
+    assert usd_of(10**400) == Decimal("1e391")
