@@ -140,7 +140,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open a ledger for reports. Nothing is written, so it may lie where nothing can be.
+    """Open a ledger for reports. Its entries cannot be changed, and it may lie where nothing can be written.
 
     Raises:
         ConfigError: it cannot be read, or it is something else.
@@ -148,7 +148,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     """
     try:
         try:
-            return _opened_to_read(path, "mode=ro")
+            return _opened_to_read(path, "mode=rw")  # or to read only, where it cannot be written
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in _NEEDS_FILES_BESIDE_IT:
                 raise
@@ -167,6 +167,7 @@ def _opened_to_read(path: Path, how: str) -> sqlite3.Connection:
     address = f"{Path(os.path.realpath(path)).as_uri()}?{how}"
     connection = sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
+        connection.execute("PRAGMA query_only = 1")
         if _is_new(connection, path):
             raise InputError("there is no ledger here yet: nothing was spent", path=path)
     except BaseException:

@@ -526,6 +526,12 @@ async def test_a_report_beside_the_writer_takes_no_locks_away(ledger: SqliteLedg
     assert Decimal(seen) * 10**9 == 300
 
 
+def test_a_report_leaves_no_files_behind(path: Path) -> None:
+    SqliteLedger(path).close()
+    assert History(path).report("day") == []
+    assert list(path.parent.iterdir()) == [path]
+
+
 def python(code: str, *arguments: str) -> str:
     """What some code prints in a process of its own."""
     imports = "from pathlib import Path; from listwise.spend.history import History; "
