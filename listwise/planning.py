@@ -142,14 +142,24 @@ REASK_TOKENS = 100
 """Tokens of the question after a bad answer, at most."""
 
 
-def work_key(policy: Policy, requests: Sequence[Request]) -> str:
-    """Names a piece of work: the same settings for the same requests. What only limits or paces it is left out."""
-    pacing = {"concurrency", "timeout_s", "attempts", "cache", "ledger", "account", "prices"}
-    settings = {
-        name: value
-        for name, value in policy.model_dump(mode="json").items()
-        if name not in pacing and not name.startswith(("budget", "max_"))
+NOT_THE_WORK = frozenset(
+    {
+        *("concurrency", "rpm", "tpm", "timeout_s", "attempts"),
+        *("budget_usd", "budget_total_usd", "budget_day_usd", "budget_account_usd"),
+        *("max_tokens", "max_calls", "max_seconds"),
+        *("account", "ledger", "cache", "cache_size"),
+        *("prices", "price", "counting"),
     }
+)
+"""Settings that pace, limit, store or price the work, and leave what is asked as it is. A setting that is not among
+them tells work apart: rather no plan is found for a bill than another one's."""
+
+
+def work_key(policy: Policy, requests: Sequence[Request]) -> str:
+    """Names a piece of work: the same requests, under the same settings for each LLM of the chain."""
+    settings = [
+        each.model_dump(mode="json", exclude={*NOT_THE_WORK, "fallback"}) for each in (policy, *policy.choices[1:])
+    ]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for request in requests:
         docids = [candidate.docid for candidate in request.candidates]

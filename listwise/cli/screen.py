@@ -41,14 +41,14 @@ _TIERS = {
 
 
 def console() -> Console:
-    """Standard error: standard output is for results."""
-    return Console(stderr=True, highlight=False)
+    """Standard error: standard output is for results. Brackets and colons are no markup, but part of names."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def output() -> Console:
-    """Standard output; wide where it is no terminal, so that a file holds whole lines."""
+    """Standard output; wide where it is no terminal, so that a file holds whole lines. Nothing is markup."""
     narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(highlight=False, width=None if narrow else 160)
+    return Console(highlight=False, markup=False, emoji=False, width=None if narrow else 160)
 
 
 def dollars(usd: Decimal) -> str:
@@ -194,7 +194,7 @@ def show_totals(totals: Totals) -> None:
     for alike in sorted(totals.degraded.values(), key=lambda alike: -alike.total())[:SHOWN_DEGRADED]:
         ((what, _),) = alike.most_common(1)
         such = "" if len(alike) == 1 else "such as "
-        screen.print(f"degraded, {alike.total()} queries: {such}{what}", style="yellow", markup=False)
+        screen.print(f"degraded, {alike.total()} queries: {such}{what}", style="yellow")
 
 
 def _row(totals: Totals, routes: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import click
 from listwise.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from listwise.spend.history import Grouping, History, Leftover, Line
+    from listwise.spend.history import Filter, Grouping, History, Leftover, Line, RunRecord
 
 EXAMPLES = """What was spent, by day, run, account, model or route.
 
@@ -31,6 +31,8 @@ Examples:
   listwise spend reconcile                      what processes that died left behind
 
 Attempts that failed cost nothing; those whose outcome nobody knows count as the most they could cost. Days are UTC.
+By route, attempts of queries that were never ranked are "(unfinished)". In CSV, a name that a spreadsheet would
+take for a formula (=, +, - or @ first) has an apostrophe before it.
 """
 
 
@@ -66,6 +68,7 @@ def reconcile(path: Path, charge: bool, release: bool, usd: str | None, ids: tup
     under way are never touched.
     """
     from listwise.spend.history import History
+    from listwise.spend.money import plain
 
     if sum((charge, release, usd is not None)) > 1:
         raise ConfigError("give one of --charge, --release and --usd")
@@ -81,8 +84,10 @@ def reconcile(path: Path, charge: bool, release: bool, usd: str | None, ids: tup
     if not (charge or release or usd is not None):
         _show_leftovers(chosen)
         return
-    counted = history.reconcile(chosen, each)
-    click.echo(f"{len(chosen)} attempts closed; they count as ${counted}")
+    closed = history.reconcile(chosen, each)
+    click.echo(f"{closed.attempts} attempts closed; they count as ${plain(closed.usd)}")
+    if closed.attempts < len(chosen):
+        click.echo(f"{len(chosen) - closed.attempts} were settled meanwhile, and stay as they are")
 
 
 @command.command("cap")
@@ -95,6 +100,7 @@ def cap(path: Path, account: str | None, total: str | None, day: str | None) -> 
 
     They come on top of --budget-account and --budget-day: the lower one holds.
     """
+    from listwise.policy import Policy
     from listwise.spend.history import History
     from listwise.spend.schema import connect
 
@@ -103,6 +109,7 @@ def cap(path: Path, account: str | None, total: str | None, day: str | None) -> 
         return
     if account is None:
         raise ConfigError("whose cap? Give the account's name")
+    Policy.of(account=account)  # which says what is no name: no run could spend from it
     amounts = {"account": _cap(total, "--total"), "day": _cap(day, "--day")}
     connect(path).close()
     history = History(path)
@@ -125,6 +132,7 @@ def _report(
     form: str,
 ) -> None:
     from listwise.spend.history import Filter, History
+    from listwise.spend.money import plain
 
     history = History(path)
     chosen = Filter(
@@ -132,30 +140,56 @@ def _report(
         account=account,
         model=model,
         since=since and since.replace(tzinfo=UTC),
-        until=until and until.replace(tzinfo=UTC) + timedelta(days=1),
+        until=until and _after(until),
     )
     grouping: Grouping = by or ("model" if run else "day")
     lines = history.report(grouping, chosen)
-    if run is not None and not lines and history.run(run) is None:
+    record = history.run(run) if run is not None else None
+    if run is not None and not lines and record is None:
         raise InputError(f"no run {run!r} in it; `listwise spend --by run` lists them", path=path)
     match form:
         case "json":
-            click.echo(json.dumps([asdict(line) for line in lines], default=str, indent=2))
+            click.echo(json.dumps([asdict(line) for line in lines], default=plain, indent=2))
         case "csv":
             _write_csv(lines)
         case _:
-            _show(grouping, lines)
+            if lines:
+                _show(grouping, lines)
+            else:
+                click.echo(_nothing(chosen, path))
             if run is not None:
-                _show_plan(history, run)
+                _show_plan(history, run, record)
+                _show_run_cap(history, record)
             _remind(history)
+
+
+def _after(day: datetime) -> datetime | None:
+    """The first moment after a day; None after the last one that there is."""
+    return None if day.date() == date.max else day.replace(tzinfo=UTC) + timedelta(days=1)
+
+
+def _nothing(chosen: Filter, path: Path) -> str:
+    if any(getattr(chosen, field.name) is not None for field in fields(chosen)):
+        return f"nothing was spent that fits these options; `listwise spend` shows all that is in {path}"
+    return f"nothing was spent yet: {path} is empty"
 
 
 def _write_csv(lines: Sequence[Line]) -> None:
     from listwise.spend.history import Line
+    from listwise.spend.money import plain
 
-    writer = csv.DictWriter(sys.stdout, [field.name for field in fields(Line)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(line) for line in lines)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Line))
+    for line in lines:
+        _, *figures = asdict(line).values()
+        writer.writerow(
+            (_cell(line.name), *(plain(each) if isinstance(each, Decimal) else each for each in figures))
+        )
+
+
+def _cell(name: str) -> str:
+    """A name that no spreadsheet takes for a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def _show(by: str, lines: Sequence[Line]) -> None:
@@ -192,26 +226,34 @@ def _show(by: str, lines: Sequence[Line]) -> None:
     output().print(table)
 
 
-def _show_plan(history: History, run: str) -> None:
-    from listwise.cli.screen import output
+def _show_plan(history: History, run: str, record: RunRecord | None) -> None:
+    from listwise.cli.screen import dollars, output
 
-    record = history.run(run)
-    figures = history.plan(record.plan) if record and record.plan else None
-    if figures is None:
+    figures = record and record.plan
+    if not figures:
         output().print(
-            "no plan was made for this run: `listwise plan` with the same options makes one", style="dim"
+            "no plan was made before this run: `listwise plan` with the same options makes one", style="dim"
         )
         return
     expected, high = Decimal(str(figures["expected_usd"])), Decimal(str(figures["high_usd"]))
     bill = sum((line.usd for line in history.report("model", _of(run))), Decimal(0))
     if not expected:
-        output().print(f"planned $0, billed ${bill}")
+        output().print(f"planned $0, billed {dollars(bill)}")
         return
     error = float((bill - expected) / expected)
     within = "not above" if bill <= high else "ABOVE"
     output().print(
         f"planned ${expected:.6f}, billed ${bill:.6f}: {error:+.1%}; {within} the high figure, ${high:.6f}"
     )
+
+
+def _show_run_cap(history: History, record: RunRecord | None) -> None:
+    from listwise.cli.screen import dollars, output
+
+    if record is not None and record.settings.get("budget_total_usd") is not None:
+        cap = Decimal(str(record.settings["budget_total_usd"]))
+        left = max(Decimal(0), cap - history.held("run", record.name))
+        output().print(f"it began with a cap of {dollars(cap)}, of which {dollars(left)} is left")
 
 
 def _of(run: str) -> Any:
@@ -222,11 +264,12 @@ def _of(run: str) -> Any:
 
 def _remind(history: History) -> None:
     from listwise.cli.screen import console
+    from listwise.spend.money import plain
 
     if leftovers := history.leftovers():
         total = sum((leftover.usd for leftover in leftovers), Decimal(0))
         console().print(
-            f"{len(leftovers)} attempts of processes that died still count as spent (${total}): "
+            f"{len(leftovers)} attempts of processes that died still count as spent (${plain(total)}): "
             "see `listwise spend reconcile`",
             style="yellow",
         )
@@ -236,21 +279,22 @@ def _show_leftovers(leftovers: Sequence[Leftover]) -> None:
     from rich.table import Table
 
     from listwise.cli.screen import output
+    from listwise.spend.money import plain
 
     table = Table("id", "when (UTC)", "run", "query", "model", "USD", "why", box=None, pad_edge=False)
     for leftover in leftovers:
         when = f"{leftover.at:%Y-%m-%d %H:%M:%S}"
         table.add_row(
-            str(leftover.id), when, leftover.run, leftover.qid, leftover.model, str(leftover.usd), leftover.why
+            str(leftover.id), when, leftover.run, leftover.qid, leftover.model, plain(leftover.usd), leftover.why
         )
     output().print(table)
     total = sum((leftover.usd for leftover in leftovers), Decimal(0))
-    output().print(
-        f"{len(leftovers)} attempts, ${total}: close them with --charge, --release or --usd", markup=False
-    )
+    output().print(f"{len(leftovers)} attempts, ${plain(total)}: close them with --charge, --release or --usd")
 
 
 def _show_caps(history: History, account: str | None) -> None:
+    from listwise.spend.money import plain
+
     kept = history.caps()
     for name in sorted(kept) if account is None else [account]:
         caps = kept.get(name, {})
@@ -258,7 +302,7 @@ def _show_caps(history: History, account: str | None) -> None:
         for kind, words, scope in (("account", "in all", name), ("day", "a day", today)):
             if kind in caps:
                 held = history.held(kind, scope)  # type: ignore[arg-type]
-                click.echo(f"{name}: at most ${caps[kind]} {words}; ${held} spent or reserved so far")
+                click.echo(f"{name}: at most ${plain(caps[kind])} {words}; ${plain(held)} spent or reserved so far")
     if not kept or (account is not None and account not in kept):
         click.echo("no caps are kept" if account is None else f"{account}: no caps are kept")
 
@@ -268,10 +312,14 @@ def _cap(text: str | None, option: str) -> Decimal | None:
 
 
 def _usd(text: str, option: str) -> Decimal:
+    from listwise.spend.money import MOST_USD, plain
+
     try:
         amount = Decimal(text)
     except InvalidOperation:
         raise ConfigError(f"{option}: {text!r} is no amount in dollars") from None
     if not amount.is_finite() or amount < 0:
         raise ConfigError(f"{option}: {text!r} is no amount in dollars")
+    if amount > MOST_USD:
+        raise ConfigError(f"{option}: {text} dollars are more than the ledger counts: at most {plain(MOST_USD)}")
     return amount

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from listwise.errors import InputError
+from listwise.errors import ConfigError, InputError
 from listwise.spend.books import Books
 from listwise.spend.ledger import Sample, ScopeKind
-from listwise.spend.money import nano_usd_down, nano_usd_up, usd_of
+from listwise.spend.money import MOST_USD, nano_usd_down, nano_usd_up, plain, usd_of
 from listwise.spend.owner import Owner
-from listwise.spend.schema import connect
+from listwise.spend.schema import connect, connect_to_read
 from listwise.spend.standing import Standing
 from listwise.spend.throughput import Served
 from listwise.types import Usage
@@ -32,8 +32,19 @@ _KEYS: Mapping[Grouping, str] = {
     "model": "model",
     "route": "route",
 }
+UNFINISHED = "(unfinished)"
+"""Stands for a route in reports: attempts of queries that were not ranked afterwards, or not yet."""
+
+_ROUTE_OF_ATTEMPT = f"""
+    coalesce((
+        SELECT route FROM ranking
+        WHERE ranking.run = attempt.run AND ranking.qid = attempt.qid AND ranking.at >= attempt.at
+        ORDER BY ranking.at LIMIT 1
+    ), '{UNFINISHED}')
+"""
 _ATTEMPTS = """
-    SELECT {key}, sum(outcome = 'answered'), sum(outcome = 'rejected'), sum(outcome IN ('unknown', 'lost')),
+    SELECT {key}, sum(outcome = 'answered'), sum(outcome IN ('rejected', 'written off')),
+        sum(outcome IN ('unknown', 'lost')),
         sum(outcome = 'open'), sum(outcome = 'cached'),
         sum(CASE outcome WHEN 'cached' THEN 0 ELSE input_tokens END),
         sum(CASE outcome WHEN 'cached' THEN 0 ELSE output_tokens END),
@@ -43,11 +54,6 @@ _ATTEMPTS = """
 _RANKINGS = (
     "SELECT {key}, count(*), sum(retries), sum(degraded > 0), count(fallback) FROM ranking WHERE {where} GROUP BY 1"
 )
-_ROUTES = """
-    SELECT route, count(*), sum(retries), sum(degraded > 0), count(fallback), sum(attempts), sum(cache_hits),
-        sum(input_tokens), sum(output_tokens), sum(spent)
-    FROM ranking WHERE {where} GROUP BY 1 ORDER BY 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,13 @@ class Line:
     """One line of a report."""
 
     name: str
-    """The day (UTC), run, account, model or route."""
+    """The day (UTC), run, account, model or route; by route, attempts whose query was never ranked are
+    ``UNFINISHED``."""
     queries: int = 0
     answered: int = 0
-    """Attempts that were answered; by route, all attempts."""
+    """Attempts that were answered."""
     rejected: int = 0
-    """Attempts that failed and cost nothing."""
+    """Attempts that cost nothing: they failed, or were written off as what the provider's bill does not show."""
     unknown: int = 0
     """Attempts whose outcome nobody knows; they count at their worst case."""
     open: int = 0
@@ -117,15 +124,23 @@ class Leftover(NamedTuple):
     why: str
 
 
+class Reconciled(NamedTuple):
+    """Leftovers that were closed, and what they count as together."""
+
+    attempts: int
+    usd: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as it was begun; ``plan`` is the key of a plan for the same work, if one was made."""
+    """A run as it was begun."""
 
     name: str
     at: datetime
     account: str
     settings: Mapping[str, object]
-    plan: str | None
+    plan: Mapping[str, object] | None
+    """The figures of the plan for the same work that was the latest one then."""
 
 
 class History:
@@ -144,14 +159,11 @@ class History:
     def report(self, by: Grouping, chosen: Filter = Filter()) -> list[Line]:
         """Spending by day, run, account, model or route, sorted by name."""
         where, values = chosen.where()
-        with self._open() as db:
-            if by == "route":
-                return [_route_line(*row) for row in db.execute(_ROUTES.format(where=where), values)]
-            key = _KEYS[by]
-            ranked = {
-                str(name): counts for name, *counts in db.execute(_RANKINGS.format(key=key, where=where), values)
-            }
-            spent = {str(name): sums for name, *sums in db.execute(_ATTEMPTS.format(key=key, where=where), values)}
+        rankings = _RANKINGS.format(key=_KEYS[by], where=where)
+        attempts = _ATTEMPTS.format(key=_ROUTE_OF_ATTEMPT if by == "route" else _KEYS[by], where=where)
+        with self._reading() as db:
+            ranked = {str(name): counts for name, *counts in db.execute(rankings, values)}
+            spent = {str(name): sums for name, *sums in db.execute(attempts, values)}
         names = sorted({*ranked, *spent})
         return [_line(name, spent.get(name, [0] * 9), ranked.get(name, [0] * 4)) for name in names]
 
@@ -159,7 +171,7 @@ class History:
         """Reservations that nobody will settle any more: their process is dead, or they are overdue."""
         moment = (now or datetime.now(UTC)).timestamp()
         here = Owner.of_this_process()
-        with self._open() as db:
+        with self._reading() as db:
             rows = db.execute(
                 "SELECT id, at, run, qid, model, reserved, owner, expires FROM attempt WHERE outcome = 'open'"
             ).fetchall()
@@ -171,41 +183,64 @@ class History:
                 found.append(Leftover(number, _moment(at), run, qid, model, usd_of(reserved), why))
         return found
 
-    def reconcile(self, leftovers: Iterable[Leftover], each_usd: Decimal | None = None) -> Decimal:
-        """Close leftovers at ``each_usd``, or at all that was reserved; returns what they are counted as."""
-        total = 0
-        with self._writing() as books:
+    def reconcile(self, leftovers: Iterable[Leftover], each_usd: Decimal | None = None) -> Reconciled:
+        """Close leftovers at ``each_usd``, or at all that was reserved.
+
+        One that was settled since it was listed, because its process lives after all, stays as it was settled.
+
+        Raises:
+            InputError: it would be more than the ledger can count.
+        """
+        if each_usd is not None:
+            _check(each_usd)
+        count = total = 0
+        with self._changing() as db:
+            db.execute("BEGIN IMMEDIATE")
+            still_open = {number for (number,) in db.execute("SELECT id FROM attempt WHERE outcome = 'open'")}
+            books = Books(db, Standing(db), Owner.of_this_process(), datetime.now(UTC).timestamp())
             for leftover in leftovers:
+                if leftover.id not in still_open:
+                    continue
                 nano_usd = nano_usd_up(leftover.usd if each_usd is None else each_usd)
                 books.settle(leftover.id, nano_usd, Usage(), "lost" if nano_usd else "written off", 0.0)
-                total += nano_usd
-        return usd_of(total)
+                count, total = count + 1, total + nano_usd
+            try:
+                books.write()
+            except OverflowError:
+                raise InputError("that is more than the ledger can count", path=self.path) from None
+            db.execute("COMMIT")
+        return Reconciled(count, usd_of(total))
 
     def caps(self) -> dict[str, dict[str, Decimal]]:
         """The caps that are kept, by account and kind of scope."""
         found: dict[str, dict[str, Decimal]] = {}
-        with self._open() as db:
+        with self._reading() as db:
             for account, kind, nano_usd in db.execute("SELECT account, kind, nano_usd FROM cap ORDER BY 1, 2"):
                 found.setdefault(account, {})[kind] = usd_of(nano_usd)
         return found
 
     def keep_cap(self, account: str, kind: ScopeKind, usd: Decimal | None) -> None:
-        """Cap an account, or its days, for everybody who uses this ledger; None lifts the cap."""
-        with self._open() as db:
+        """Cap an account, or its days, for everybody who uses this ledger; None lifts the cap.
+
+        Raises:
+            InputError: the amount is negative, or more than the ledger can count.
+        """
+        with self._changing() as db:
             if usd is None:
                 db.execute("DELETE FROM cap WHERE account = ? AND kind = ?", (account, kind))
             else:
+                _check(usd)
                 db.execute("INSERT OR REPLACE INTO cap VALUES (?, ?, ?)", (account, kind, nano_usd_down(usd)))
 
     def held(self, kind: ScopeKind, name: str) -> Decimal:
         """Dollars settled and reserved in a scope."""
-        with self._open() as db:
+        with self._reading() as db:
             row = db.execute("SELECT settled + reserved FROM scope WHERE key = ?", (f"{kind} {name}",)).fetchone()
         return usd_of(row[0]) if row else Decimal(0)
 
     def samples(self, model: str, most: int = 500) -> list[Sample]:
         """The latest answered attempts of a model."""
-        with self._open() as db:
+        with self._reading() as db:
             rows = db.execute(
                 "SELECT passages, estimated_input, seconds, input_tokens, cached_input_tokens, cache_write_tokens, "
                 "output_tokens, reasoning_tokens FROM attempt "
@@ -217,7 +252,7 @@ class History:
     def served(self, model: str, run: str | None = None) -> list[Served]:
         """The answered attempts of a model, in all or in one run."""
         where, values = Filter(model=model, run=run).where()
-        with self._open() as db:
+        with self._reading() as db:
             rows = db.execute(
                 "SELECT at, seconds, input_tokens, output_tokens FROM attempt "
                 f"WHERE outcome = 'answered' AND {where}",
@@ -228,48 +263,42 @@ class History:
     def keep_plan(self, key: str, figures: Mapping[str, object]) -> None:
         """Keep a plan, to be held against the bill."""
         now = datetime.now(UTC).timestamp()
-        with self._open() as db:
+        with self._changing() as db:
             db.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?)", (key, now, json.dumps(figures)))
 
-    def plan(self, key: str) -> dict[str, object] | None:
-        """The plan kept under a key."""
-        with self._open() as db:
-            row = db.execute("SELECT figures FROM plan WHERE key = ?", (key,)).fetchone()
-        return dict(json.loads(row[0])) if row else None
-
     def keep_run(self, name: str, account: str, settings: Mapping[str, object], plan: str | None) -> None:
-        """Note that a run begins; one that goes on keeps its first note."""
+        """Note that a run begins, with the plan that is kept under a key now; one that goes on keeps its first
+        note."""
         now = datetime.now(UTC).timestamp()
-        with self._open() as db:
+        with self._changing() as db:
             db.execute(
-                "INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?)", (name, now, account, json.dumps(settings), plan)
+                "INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, (SELECT figures FROM plan WHERE key = ?))",
+                (name, now, account, json.dumps(settings), plan),
             )
 
     def run(self, name: str) -> RunRecord | None:
         """A run as it was begun."""
-        with self._open() as db:
-            row = db.execute("SELECT name, at, account, settings, plan FROM run WHERE name = ?", (name,)).fetchone()
+        with self._reading() as db:
+            row = db.execute("SELECT at, account, settings, planned FROM run WHERE name = ?", (name,)).fetchone()
         if row is None:
             return None
-        name, at, account, settings, plan = row
-        return RunRecord(name, _moment(at), account, json.loads(settings), plan)
+        at, account, settings, planned = row
+        return RunRecord(name, _moment(at), account, json.loads(settings), json.loads(planned) if planned else None)
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        db = connect(self.path)
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        return _used(connect_to_read(self.path), self.path)
+
+    def _changing(self) -> AbstractContextManager[sqlite3.Connection]:
+        return _used(connect(self.path), self.path)
+
+
+@contextmanager
+def _used(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(connection):
         try:
-            yield db
-        finally:
-            db.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[Books]:
-        with self._open() as db:
-            db.execute("BEGIN IMMEDIATE")
-            books = Books(db, Standing(db), Owner.of_this_process(), datetime.now(UTC).timestamp())
-            yield books
-            books.write()
-            db.execute("COMMIT")
+            yield connection
+        except sqlite3.Error as error:
+            raise ConfigError(f"the ledger {path} cannot be used: {error}") from error
 
 
 def _line(name: str, spent: Sequence[int], ranked: Sequence[int]) -> Line:
@@ -293,20 +322,9 @@ def _line(name: str, spent: Sequence[int], ranked: Sequence[int]) -> Line:
     )
 
 
-def _route_line(name: str, *sums: int) -> Line:
-    queries, retries, degraded, fell_back, attempts, cached, input_tokens, output_tokens, nano_usd = sums
-    return Line(
-        name=name,
-        queries=queries,
-        answered=attempts,
-        retries=retries,
-        cached=cached,
-        degraded=degraded,
-        fell_back=fell_back,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        usd=usd_of(nano_usd),
-    )
+def _check(usd: Decimal) -> None:
+    if not (usd.is_finite() and 0 <= usd <= MOST_USD):
+        raise InputError(f"{usd} is no amount from 0 to {plain(MOST_USD)} dollars")
 
 
 def _moment(at: float) -> datetime:

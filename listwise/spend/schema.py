@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from listwise.errors import ConfigError
+from listwise.errors import ConfigError, InputError
 
 APPLICATION_ID = 0x6C_77_69_73  # "lwis"
 VERSION = 1
@@ -20,6 +20,8 @@ BUSY_TIMEOUT_S = 60.0
 """How long a transaction waits for those of other processes."""
 
 _CREATING = threading.Lock()
+_NEEDS_FILES_BESIDE_IT = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+"""What SQLite says where it cannot make the files in which readers and writers tell each other of themselves."""
 
 _TABLES = """
 CREATE TABLE scope (
@@ -84,7 +86,7 @@ CREATE TABLE ranking (
     seconds REAL NOT NULL
 );
 CREATE INDEX ranking_at ON ranking (at);
-CREATE INDEX ranking_run ON ranking (run);
+CREATE INDEX ranking_run ON ranking (run, qid, at);
 
 CREATE TABLE plan (
     key TEXT PRIMARY KEY,
@@ -97,7 +99,7 @@ CREATE TABLE run (
     at REAL NOT NULL,
     account TEXT NOT NULL,
     settings TEXT NOT NULL,
-    plan TEXT
+    planned TEXT
 ) WITHOUT ROWID;
 """
 
@@ -137,15 +139,54 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a ledger for reports. Its entries cannot be changed, and it may lie where nothing can be written.
+
+    Raises:
+        ConfigError: it cannot be read, or it is something else.
+        InputError: nothing was ever put into it.
+    """
+    try:
+        try:
+            return _opened_to_read(path, "mode=rw")  # or to read only, where it cannot be written
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _NEEDS_FILES_BESIDE_IT:
+                raise
+            log = Path(f"{os.path.realpath(path)}-wal")
+            if log.exists() and log.stat().st_size:
+                raise ConfigError(
+                    f"the ledger {path} cannot be read where nothing can be written: its latest entries are still "
+                    f"in {log.name}; copy both files to another folder"
+                ) from error
+            return _opened_to_read(path, "mode=ro&immutable=1")
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(f"the ledger {path} cannot be read: {_why(error)}") from error
+
+
+def _opened_to_read(path: Path, how: str) -> sqlite3.Connection:
+    address = f"{Path(os.path.realpath(path)).as_uri()}?{how}"
+    connection = sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("PRAGMA query_only = 1")
+        if _is_new(connection, path):
+            raise InputError("there is no ledger here yet: nothing was spent", path=path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _create(path: Path) -> None:
     """Make an empty file of the user's own, if there is none.
 
     A file that is there must not be opened beside SQLite: closing it would take away the locks that other
     connections of this process hold on it (POSIX), and the next process to go would delete the log they write to.
+    A link to nowhere is followed: SQLite would, too, and make a file that others can read.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = Path(os.path.realpath(path))
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _CREATING, suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

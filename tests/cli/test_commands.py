@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
+from rich.table import Table
 
 from listwise.cli import COMMANDS, cli
+from listwise.cli.screen import console, output
 from tests.cli.conftest import CANDIDATES, Shell, last_first
 from tests.loopback import ScriptedServer
 
@@ -113,3 +117,20 @@ def test_an_unknown_command_is_said(shell: Shell) -> None:
     done = shell.run("rerankk")
     assert done.returncode == 2
     assert "rerankk" in done.stderr
+
+
+@pytest.mark.parametrize("screen", [console, output])
+def test_what_is_shown_is_shown_as_it_is(screen: Callable[[], Console], capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("[/q]", title="[link=t]")
+    table.add_row("[/x]:smile:")
+    shown = screen()
+    shown.print("[bold]", table)
+    shown.rule("[r]")
+    words = "".join(capsys.readouterr())
+    assert all(word in words for word in ("[bold]", "[link=t]", "[/q]", "[/x]:smile:", "[r]"))
+
+
+def test_a_run_may_lie_in_a_folder_of_any_name(shell: Shell) -> None:
+    (shell.folder / "[").mkdir()
+    (shell.folder / "run.trec").rename(shell.folder / "[" / "x].trec")
+    assert "[/x].trec" in shell.run("eval", "[/x].trec", "--qrels", "qrels.txt").stdout

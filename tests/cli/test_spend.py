@@ -6,12 +6,16 @@ import csv
 import io
 import json
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from listwise.spend.ledger import Entry, Scope
+from listwise.spend.sqlite import SqliteLedger
 from tests.cli.conftest import Shell, last_first
 from tests.cli.test_rerank import wait_for
 from tests.loopback import Hang, ScriptedServer, failure
@@ -138,7 +142,14 @@ def test_an_interrupted_run_settles_what_was_in_flight(priced: Shell) -> None:
         (("spend", "--ledger", "no.db"), "nothing was spent"),
         (("spend", "reconcile", "--usd", "much"), "no amount"),
         (("spend", "reconcile", "--charge", "--release"), "one of"),
+        (("spend", "reconcile", "--usd", "1e30"), "more than the ledger counts"),
         (("spend", "cap", "--total", "3"), "whose cap"),
+        (("spend", "cap", "x", "--total", "9223372037"), "at most 1000000000"),
+        (("spend", "cap", "x", "--day", "-1"), "no amount"),
+        (("spend", "cap", "x", "--day", "nan"), "no amount"),
+        (("spend", "cap", "a b", "--day", "1"), "account"),
+        (("spend", "cap", "", "--day", "1"), "account"),
+        (("plan", "--query", "a", "--passages", "-", "--budget", "1e500000"), "budget_usd"),
         (("rerank", "--query", "a", "--passages", "-", "--ledger", "off", "--budget-day", "3"), "needs a ledger"),
     ],
 )
@@ -148,3 +159,59 @@ def test_what_cannot_be_is_said(priced: Shell, arguments: tuple[str, ...], words
     done = priced.run(*arguments, stdin="a\nb\n")
     assert done.returncode == 2
     assert words in done.stderr
+
+
+ODD = Entry(run="[/x]", account="=1+1", qid="[/q]", model="[link=x]:smile:")
+
+
+async def filled(path: Path, entry: Entry) -> None:
+    """A ledger with an attempt that was answered, and one that nobody will settle."""
+    with closing(SqliteLedger(path)) as ledger:
+        scopes = (Scope("run", entry.run), Scope("account", entry.account))
+        ledger.settle(await ledger.reserve(scopes, 9, entry), 2)
+        await ledger.reserve(scopes, 100, entry)
+        await ledger.flush()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE attempt SET owner = 'elsewhere|b|1|2|', expires = 0 WHERE outcome = 'open'")
+
+
+async def test_names_may_look_like_anything(shell: Shell) -> None:
+    await filled(shell.folder / "ledger.db", ODD)
+    assert "[/x]" in shell.run("spend", "--by", "run").stdout
+    assert "[link=x]:smile:" in shell.run("spend", "--run", "[/x]").stdout
+    listed = shell.run("spend", "reconcile").stdout
+    assert "[/q]" in listed
+    assert "0.0000001 " in listed
+    assert "$0.0000001:" in listed
+    (row,) = csv.DictReader(io.StringIO(shell.run("spend", "--by", "account", "--format", "csv").stdout))
+    assert (row["name"], row["usd"]) == ("'=1+1", "0.000000002")
+    (line,) = lines(shell, "--by", "account")
+    assert (line["name"], line["usd"]) == ("=1+1", "0.000000002")
+    capped = shell.run("spend", "cap", "=1+1", "--total", "0.0000001").stdout
+    assert capped == "=1+1: at most $0.0000001 in all; $0.000000102 spent or reserved so far\n"
+
+
+def test_the_last_of_all_days_is_a_day(priced: Shell) -> None:
+    with ScriptedServer(last_first) as server:
+        priced.run(*rerank(priced, server.base_url))
+    assert len(lines(priced, "--until", "9999-12-31", "--since", "0001-01-01")) == 1
+
+
+def test_where_nothing_was_spent_that_is_said(priced: Shell) -> None:
+    priced.run("spend", "cap", "team", "--total", "1")
+    assert "nothing was spent yet" in priced.run("spend").stdout
+    assert "fits these options" in priced.run("spend", "--account", "team").stdout
+    assert lines(priced) == []
+
+
+def test_a_run_is_held_against_the_plan_that_was_known_when_it_began(priced: Shell) -> None:
+    with ScriptedServer(last_first) as server:
+        run = rerank(priced, server.base_url, "--budget-total", "0.02")
+        same = [word for word in run[1:] if word not in ("--out", "out.trec", "--receipts", "receipts.jsonl")]
+        assert priced.run("plan", *same).returncode == 0
+        assert priced.run(*run, "--run-id", "r", "--rpm", "9999").returncode == 0
+        assert priced.run("plan", *same).returncode == 0  # of what is left of it: the rest is in the cache
+    shown = priced.run("spend", "--run", "r").stdout
+    assert "planned $0.0" in shown
+    assert "planned $0," not in shown
+    assert "it began with a cap of $0.0200, of which $0.0" in shown

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from listwise.errors import InputError, Unpriced
-from listwise.spend.money import nano_usd_down, nano_usd_up, usd_of
+from listwise.spend.money import nano_usd_down, nano_usd_up, plain, usd_of
 from listwise.spend.prices import Price, PriceBook, Rates, bound, require_price
 from listwise.types import Usage
 
@@ -133,7 +133,15 @@ def test_costs_round_up_and_caps_round_down(usd: Decimal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nano", "text"), [(0, "0"), (1, "1E-9"), (10**9, "1"), (1_500_000_000, "1.5"), (10**11, "100")]
+    ("nano", "text"), [(0, "0"), (1, "0.000000001"), (10**9, "1"), (1_500_000_000, "1.5"), (10**11, "100")]
 )
 def test_dollars_are_exact(nano: int, text: str) -> None:
-    assert str(usd_of(nano)) == text
+    assert plain(usd_of(nano)) == text
+
+
+def test_no_digit_is_lost_and_no_amount_is_too_large() -> None:
+    usd = Decimal("98765432109876543210987654321.1234567899")
+    assert nano_usd_down(usd) == 98765432109876543210987654321_123456789
+    assert nano_usd_up(usd) == 98765432109876543210987654321_123456790
+    assert plain(usd_of(nano_usd_down(usd))) == "98765432109876543210987654321.123456789"
+    assert usd_of(10**400) == Decimal("1e391")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +20,15 @@ from pathlib import Path
 
 import pytest
 
-from listwise.errors import BudgetExceeded, ConfigError, LedgerFailed
-from listwise.spend.history import Filter, History
+from listwise.errors import BudgetExceeded, ConfigError, InputError, LedgerFailed
+from listwise.spend.history import GROUPINGS, UNFINISHED, Filter, History
 from listwise.spend.ledger import Entry, Scope
+from listwise.spend.money import usd_of
 from listwise.spend.owner import Owner
 from listwise.spend.purse import Caps, Purse
 from listwise.spend.sqlite import SqliteLedger
 from listwise.spend.tab import Budget, Tab
-from listwise.types import Usage
+from listwise.types import Receipt, Route, Usage
 
 RUN = Scope("run", "r", 1000)
 ACCOUNT = Scope("account", "a", 5000)
@@ -185,7 +188,7 @@ async def test_what_a_killed_process_reserved_counts_until_it_is_reconciled(kill
         assert not refusal.value.pending  # nobody is going to settle it
         (leftover,) = History(killed).leftovers()
         assert (leftover.qid, leftover.usd, leftover.why) == ("q9", Decimal("0.0000007"), "its process is dead")
-        assert History(killed).reconcile([leftover], Decimal("0.0000001")) == Decimal("0.0000001")
+        assert History(killed).reconcile([leftover], Decimal("0.0000001")) == (1, Decimal("0.0000001"))
         assert History(killed).leftovers() == []
         assert held(killed, RUN) == held(killed, ACCOUNT) == 100
         await ledger.reserve((RUN,), 900, ENTRY)
@@ -193,7 +196,7 @@ async def test_what_a_killed_process_reserved_counts_until_it_is_reconciled(kill
 
 def test_reconciled_in_full_it_stays_spent(killed: Path) -> None:
     history = History(killed)
-    assert history.reconcile(history.leftovers()) == Decimal("0.0000007")
+    assert history.reconcile(history.leftovers()) == (1, Decimal("0.0000007"))
     (line,) = history.report("run")
     assert (line.unknown, line.open, line.usd) == (1, 0, Decimal("0.0000007"))
 
@@ -209,6 +212,40 @@ async def test_a_settlement_after_a_reconciliation_corrects_it(ledger: SqliteLed
     ledger.settle(reservation, 200)
     await ledger.flush()
     assert held(path, RUN) == 200
+
+
+async def test_what_was_settled_since_it_was_listed_stays_as_it_is(ledger: SqliteLedger, path: Path) -> None:
+    reservation = await ledger.reserve((RUN,), 700, ENTRY)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE attempt SET owner = 'elsewhere|b|1|2|', expires = 0")
+    listed = History(path).leftovers()
+    ledger.settle(reservation, 200, usage=Usage(20))
+    await ledger.flush()
+    assert History(path).reconcile(listed) == (0, Decimal(0))
+    (line,) = History(path).report("run")
+    assert (line.answered, line.unknown, line.input_tokens) == (1, 0, 20)
+    assert held(path, RUN) == 200
+
+
+@pytest.mark.parametrize("usd", ["1e30", "NaN", "-1"])
+async def test_amounts_that_cannot_be_counted_are_refused(ledger: SqliteLedger, path: Path, usd: str) -> None:
+    for change in (
+        lambda: History(path).keep_cap("a", "day", Decimal(usd)),
+        lambda: History(path).reconcile([], Decimal(usd)),
+    ):
+        with pytest.raises(InputError, match="no amount"):
+            change()
+
+
+async def test_more_than_the_ledger_can_count_is_refused_as_a_whole(ledger: SqliteLedger, path: Path) -> None:
+    for _ in range(10):
+        await ledger.reserve((RUN,), 1, ENTRY)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE attempt SET owner = 'elsewhere|b|1|2|', expires = 0")
+    history = History(path)
+    with pytest.raises(InputError, match="more than the ledger can count"):
+        history.reconcile(history.leftovers(), Decimal(10**9))
+    assert held(path, RUN) == len(history.leftovers()) == 10
 
 
 def test_a_forked_child_goes_on(ledger: SqliteLedger, path: Path) -> None:
@@ -346,6 +383,125 @@ async def test_a_report_shows_attempts_as_what_they_were(ledger: SqliteLedger, p
     assert History(path).report("model", Filter(run="other")) == []
 
 
+async def test_by_route_it_adds_up_to_the_same_dollars(path: Path) -> None:
+    now = [1000.0]
+    with closing(SqliteLedger(path, clock=lambda: now[0])) as ledger:
+
+        async def attempt(run: str, qid: str, spent: int | None, route: Route | None = None) -> None:
+            entry = Entry(run=run, qid=qid, model="m")
+            reservation = await ledger.reserve((Scope("run", run),), 1000, entry)
+            now[0] += 1
+            if spent is not None:
+                ledger.settle(reservation, spent)
+            if route is not None:
+                ledger.ranked(entry, Receipt(qid, route, "", 1, usd=usd_of(spent or 0)))
+            await ledger.flush()
+            now[0] += 1
+
+        await attempt("r", "q1", 1, "llm")
+        await attempt("r", "q2", 10)  # its process was killed before the query was ranked
+        await attempt("r", "q3", None)
+        await attempt("r", "q4", 100)  # as it was, but the run went on
+        await attempt("r", "q4", 1000, "local")
+        await attempt("r", "q1", 10_000)  # killed when it was about to rank it once more
+        await attempt("other", "q2", 100_000, "llm")
+        await ledger.reserve((), 7, ENTRY)
+        await ledger.flush()
+    history = History(path)
+    lines = {line.name: line for line in history.report("route")}
+    assert {name: (int(line.usd * 10**9), line.queries) for name, line in lines.items()} == {
+        "llm": (100_001, 2),
+        "local": (1100, 1),
+        UNFINISHED: (10_010, 0),
+    }
+    assert (lines[UNFINISHED].answered, lines[UNFINISHED].open) == (2, 2)
+    for by in GROUPINGS:
+        cut = history.report(by)
+        assert sum(line.usd for line in cut) * 10**9 == 111_111
+        assert sum(line.reserved_usd for line in cut) * 10**9 == 1007
+    (line,) = history.report("route", Filter(run="other"))
+    assert (line.name, line.queries, line.answered) == ("llm", 1, 1)
+
+
+async def test_what_was_written_off_is_among_what_cost_nothing(killed: Path) -> None:
+    history = History(killed)
+    history.reconcile(history.leftovers(), Decimal(0))
+    (line,) = history.report("run")
+    assert (line.rejected, line.unknown, line.open) == (1, 0, 0)
+    assert not line.usd
+
+
+def test_a_run_keeps_the_plan_that_was_known_when_it_began(ledger: SqliteLedger, path: Path) -> None:
+    history = History(path)
+    history.keep_plan("work", {"expected_usd": 1})
+    history.keep_run("first", "a", {}, "work")
+    history.keep_plan("work", {"expected_usd": 2})
+    history.keep_run("first", "a", {}, "work")
+    history.keep_run("second", "a", {}, "work")
+    history.keep_run("third", "a", {}, "other work")
+    records = [history.run(name) for name in ("first", "second", "third")]
+    assert [record and record.plan for record in records] == [{"expected_usd": 1}, {"expected_usd": 2}, None]
+
+
+def test_a_ledger_behind_a_link_to_nowhere_is_private(tmp_path: Path) -> None:
+    link, file = tmp_path / "link.db", tmp_path / "new" / "real.db"
+    link.symlink_to(file)
+    SqliteLedger(link).close()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert History(link).report("day") == []
+
+
+def test_of_an_empty_file_nothing_is_reported(tmp_path: Path) -> None:
+    file = tmp_path / "x.db"
+    file.write_bytes(b"")
+    with pytest.raises(InputError, match="nothing was spent"):
+        History(file).report("day")
+    assert file.read_bytes() == b""
+
+
+REPORT = """
+import encodings.ascii, os, sys  # while the interpreter's files can be read
+from listwise.errors import ConfigError
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+history = History(Path(sys.argv[1]))
+try:
+    print(int(history.held("run", "r") * 10**9), len(history.report("route")), len(history.leftovers()))
+    history.keep_cap("a", "day", None)
+except ConfigError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("left_in_the_log", [False, True])
+async def test_where_nothing_can_be_written_it_can_be_reported(left_in_the_log: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:  # where every user can go
+        folder = Path(name)
+        file = folder / "a %20? ledger.db"
+        with closing(SqliteLedger(folder / "l.db")) as ledger:
+            ledger.settle(await ledger.reserve((RUN,), 600, ENTRY), 250)
+            await ledger.flush()
+            if left_in_the_log:
+                shutil.copy(folder / "l.db-wal", f"{file}-wal")
+                shutil.copy(folder / "l.db", file)
+        if not left_in_the_log:
+            shutil.move(folder / "l.db", file)
+        for each in folder.iterdir():
+            each.chmod(0o444)
+        folder.chmod(0o555)
+        reported = await asyncio.to_thread(python, REPORT, str(file))
+        folder.chmod(0o755)
+    first, *rest = reported.splitlines()
+    if left_in_the_log:
+        assert "its latest entries are still in a %20? ledger.db-wal" in first
+    else:
+        assert (first, len(rest)) == ("250 1 0", 1)
+        assert "cannot be" in rest[0]
+
+
 async def test_a_report_beside_the_writer_takes_no_locks_away(ledger: SqliteLedger, path: Path) -> None:
     """SQLite deletes the log when the last process goes, and knows who is left by their locks."""
     await ledger.reserve((RUN,), 100, ENTRY)
@@ -357,96 +513,18 @@ async def test_a_report_beside_the_writer_takes_no_locks_away(ledger: SqliteLedg
     assert Decimal(seen) * 10**9 == 300
 
 
-def python(line: str) -> str:
-    """What a line prints in a process of its own."""
+def test_a_report_leaves_no_files_behind(path: Path) -> None:
+    SqliteLedger(path).close()
+    assert History(path).report("day") == []
+    assert list(path.parent.iterdir()) == [path]
+
+
+def python(code: str, *arguments: str) -> str:
+    """What some code prints in a process of its own."""
     imports = "from pathlib import Path; from listwise.spend.history import History; "
     imports += "from listwise.spend.sqlite import SqliteLedger; "
-    return subprocess.run(
-        [sys.executable, "-c", imports + line], check=True, timeout=30, capture_output=True, text=True
-    ).stdout
-
-
-async def test_a_file_that_was_replaced_is_written_no_more(
-    ledger: SqliteLedger, path: Path, tmp_path: Path
-) -> None:
-    first = await ledger.reserve((RUN,), 600, ENTRY)
-    path.rename(tmp_path / "elsewhere.db")
-    with pytest.raises(LedgerFailed, match="moved, removed or replaced"):
-        await ledger.reserve((RUN,), 1, ENTRY)
-    other = SqliteLedger(path)
-    with pytest.raises(LedgerFailed, match="moved, removed or replaced"):
-        await ledger.reserve((RUN,), 1, ENTRY)
-    ledger.settle(first, 100)
-    other.close()
-
-
-async def test_whoever_has_no_price_is_stopped_by_a_cap_that_is_kept_meanwhile(
-    ledger: SqliteLedger, path: Path
-) -> None:
-    unpriced = Entry(run="r", account="a", qid="q1", model="m", priced=False)
-    await ledger.reserve((RUN, ACCOUNT), 0, unpriced)
-    History(path).keep_cap("a", "day", Decimal(1))
-    with pytest.raises(LedgerFailed, match="no price is known for m"):
-        await ledger.reserve((RUN, ACCOUNT), 0, unpriced)
-    await ledger.reserve((RUN, ACCOUNT), 0, ENTRY)
-
-
-async def test_of_two_caps_the_lower_one_holds(ledger: SqliteLedger, path: Path) -> None:
-    for kept, fits in ((Decimal("0.0000001"), 100), (Decimal(1), 5000)):
-        History(path).keep_cap("a", "account", kept)
-        with pytest.raises(BudgetExceeded):
-            await ledger.reserve((ACCOUNT,), fits + 1, ENTRY)
-        ledger.release(await ledger.reserve((ACCOUNT,), fits, ENTRY))
-
-
-async def test_nothing_ends_the_thread_that_writes(ledger: SqliteLedger, path: Path) -> None:
-    with pytest.raises(LedgerFailed):
-        await ledger.reserve((Scope("run", "r", None),), 10**40, ENTRY)
-    with pytest.raises(LedgerFailed):
-        await ledger.reserve((RUN,), None, ENTRY)  # type: ignore[arg-type]
-    bad = ledger.reserve((RUN,), "x", ENTRY)  # type: ignore[arg-type]
-    both = await asyncio.gather(ledger.reserve((RUN,), 10, ENTRY), bad, return_exceptions=True)
-    assert isinstance(both[1], LedgerFailed)
-    assert await ledger.reserve((RUN,), 10, ENTRY)
-    await ledger.flush()
-    assert held(path, RUN) == 20
-
-
-async def test_what_is_reserved_is_on_the_disk_before_it_may_be_spent(path: Path) -> None:
-    said: list[str] = []
-    ledger = SqliteLedger(path)
-    ledger._writer._connection.set_trace_callback(said.append)
-    await ledger.reserve((RUN,), 10, ENTRY)
-    ledger.close()
-    assert said.index("PRAGMA synchronous = FULL") < said.index("COMMIT")
-
-
-async def test_what_was_told_while_the_file_was_locked_is_written_later(path: Path) -> None:
-    ledger = SqliteLedger(path)
-    ledger._writer._connection.execute("PRAGMA busy_timeout = 20")
-    reservation = await ledger.reserve((RUN,), 600, ENTRY)
-    with closing(sqlite3.connect(path, isolation_level=None)) as lock:
-        lock.execute("BEGIN IMMEDIATE")
-        ledger.settle(reservation, 100)
-        with pytest.raises(LedgerFailed, match="locked"):
-            await ledger.flush()
-        lock.execute("ROLLBACK")
-    await ledger.flush()
-    assert held(path, RUN) == 100
-    ledger.close()
-
-
-async def test_a_day_is_that_of_the_attempt_not_of_its_query(ledger: SqliteLedger, path: Path) -> None:
-    now = [1_700_006_390.0]  # ten seconds before midnight UTC
-    purse = Purse(ledger, "r", account="a", caps=Caps(day=Decimal(1)), now=lambda: now[0])
-    tab = Tab("q1", Budget(), purse)
-    await tab.reserve(10, 100)
-    now[0] += 20
-    await tab.reserve(10, 200)
-    assert held(path, Scope("day", "a 2023-11-14")) == 100
-    assert held(path, Scope("day", "a 2023-11-15")) == 200
-
-
-async def test_the_same_query_in_two_processes_has_its_cap_in_each(ledger: SqliteLedger) -> None:
-    scopes = {Purse(ledger, "service").scopes("query", Decimal(1))[0].key for _ in range(50)}
-    assert len(scopes) == 50
+    done = subprocess.run(
+        [sys.executable, "-c", imports + code, *arguments], timeout=30, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
