@@ -354,7 +354,7 @@ async def test_a_prompt_that_fits_by_its_bytes_is_not_counted() -> None:
 async def test_every_query_has_a_budget_of_its_own_whatever_its_name(tmp_path: Path) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text('["memory/model"]\ninput = 1\noutput = 2\n')
-    reranking = reranker(MemoryModel(completion("[2] > [1]")), prices=prices, budget_usd="0.002")
+    reranking = reranker(MemoryModel(completion("[2] > [1]")), prices=prices, budget_usd="0.004")
     for _ in range(150):
         assert (await reranking.arerank("why", ["a", "b"])).docids == ("1", "0")
 

@@ -58,9 +58,17 @@ def vocabulary_of(model: str) -> str | None:
 
 @lru_cache(maxsize=REMEMBERED_TEXTS)
 def count(text: str, vocabulary: str) -> int:
+    """How many `tokens` a text has."""
+    return len(tokens(text, vocabulary))
+
+
+def tokens(text: str, vocabulary: str) -> list[int]:
     """Tokens of a text; one longer than `LONGEST_TEXT` is cut there, which changes a few tokens a cut at most."""
     encode = encoding(vocabulary).encode_ordinary
-    return sum(len(encode(text[at : at + LONGEST_TEXT])) for at in range(0, len(text), LONGEST_TEXT))
+    if len(text) <= LONGEST_TEXT:
+        return encode(text)
+    cuts = range(0, len(text), LONGEST_TEXT)
+    return [token for at in cuts for token in encode(text[at : at + LONGEST_TEXT])]
 
 
 @cache
@@ -86,13 +94,18 @@ def kept_file(vocabulary: str, folder: Path) -> Path | None:
     """tiktoken's file of a vocabulary in its folder; None where it is missing or not whole: it would be fetched."""
     if vocabulary not in _SHA256:
         return None
-    address = _FILES.format(name=vocabulary)
-    file = folder / hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
+    file = file_in(folder, vocabulary)
     try:
         kept = file.read_bytes()
     except OSError:
         return None
     return file if hashlib.sha256(kept).hexdigest() == _SHA256[vocabulary] else None
+
+
+def file_in(folder: Path, vocabulary: str) -> Path:
+    """Where tiktoken looks for a vocabulary in its folder: a name made of the address that it would fetch."""
+    address = _FILES.format(name=vocabulary)
+    return folder / hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
 
 
 def _folder() -> Path | None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
+from pathlib import Path
 
 import pytest
 import tiktoken
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from listwise.calls import Call, Message, Sampling
 from listwise.spend import vocabularies
-from listwise.spend.tokens import EARLIER_CLAUDE, LATER_CLAUDE, counter_for
+from listwise.spend.tokens import BY_BYTES, EARLIER_CLAUDE, LATER_CLAUDE, TokenCounter, counter_for
 from listwise.spend.vocabularies import kept_file, vocabulary_of
 
 PASSAGE = (
@@ -78,10 +80,22 @@ def test_claude_counts_more_and_later_claude_more_still() -> None:
         assert counter.estimate(PASSAGE) < counter.bound(PASSAGE) < 3 * counter.estimate(PASSAGE)
 
 
-@pytest.mark.parametrize("text", [" " * 400, "a" * 512, "=" * 77, "\n" * 300, "hi" + "!" * 50])
-def test_what_is_one_token_to_openai_is_counted_by_bytes_for_claude(text: str) -> None:
-    assert EARLIER_CLAUDE.bound(text) >= len(text)
-    assert LATER_CLAUDE.bound(text) >= len(text)
+def counted_by_ctok() -> list[tuple[str, int, int]]:
+    """Texts, and how many tokens they have by ctok 1.3.0 after a neutral character, on earlier models and later."""
+    lines = Path(__file__).with_name("claude_counts.jsonl").read_text("utf-8").splitlines()
+    return [(said["text"], said["earlier"], said["later"]) for said in map(json.loads, lines)]
+
+
+@pytest.mark.parametrize(("text", "earlier", "later"), counted_by_ctok())
+def test_claude_is_never_counted_too_low(text: str, earlier: int, later: int) -> None:
+    assert EARLIER_CLAUDE.bound(text) >= earlier
+    assert LATER_CLAUDE.bound(text) >= later
+
+
+def test_a_bound_for_claude_is_not_much_too_high_for_prose() -> None:
+    prose = [(text, later) for text, _, later in counted_by_ctok() if text.startswith("Photosynthesis")]
+    assert prose
+    assert all(LATER_CLAUDE.bound(text) < 2 * later for text, later in prose)
 
 
 def test_claude_reads_composed_characters_so_decomposition_grows_no_bound() -> None:
@@ -94,6 +108,23 @@ def test_bounds_are_never_below_the_exact_count(text: str) -> None:
     exact = counter_for("openai/gpt-4o").bound(text)
     assert counter_for("vllm/x").bound(text) >= exact
     assert LATER_CLAUDE.bound(text) >= counter_for("openai/gpt-4o").bound(unicodedata.normalize("NFC", text))
+
+
+@given(st.text(), st.text(), st.sampled_from(["openai/gpt-4o", "openai/gpt-4"]))
+def test_parts_bound_their_whole_but_for_a_few_tokens_at_the_seam(one: str, other: str, name: str) -> None:
+    counter = counter_for(name)
+    assert counter.bound(one + other) <= counter.bound(one) + counter.bound(other) + 4
+
+
+@given(st.text())
+def test_bytes_are_those_of_the_longest_form_that_a_model_may_read(text: str) -> None:
+    forms = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFKC"))]
+    assert BY_BYTES.bound(text) == max(len(form.encode()) for form in forms)
+
+
+def test_a_character_that_grows_when_it_is_composed_is_counted_as_it_grows() -> None:
+    assert BY_BYTES.bound("\N{MUSICAL SYMBOL ONE HUNDRED TWENTY-EIGHTH NOTE}") == 12
+    assert BY_BYTES.bound("\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}") == 33
 
 
 @given(st.text(), st.sampled_from(["openai/gpt-4o", "openai/gpt-4", "vllm/x"]))
@@ -117,6 +148,29 @@ def test_a_call_is_bounded_by_its_messages_and_more(texts: list[str]) -> None:
 def test_an_estimate_of_a_call_is_what_openais_cookbook_counts() -> None:
     call = Call((Message("system", "hello world"), Message("user", "hello")), Sampling(10))
     assert counter_for("openai/gpt-4o").call_estimate(call) == (3 + 1 + 2) + (3 + 1 + 1) + 3
+
+
+SHORT = Call((Message("system", "X"), Message("user", "X")), Sampling(10))
+
+
+def test_what_gpt_oss_says_before_every_prompt_is_bounded() -> None:
+    written = (
+        "<|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.\n"
+        "Knowledge cutoff: 2024-06\nCurrent date: 2026-09-28\n\nReasoning: medium\n\n"
+        "# Valid channels: analysis, commentary, final. Channel must be included for every message.<|end|>"
+        "<|start|>developer<|message|># Instructions\n\nX\n\n<|end|><|start|>user<|message|>X<|end|>"
+        "<|start|>assistant"
+    )
+    assert counter_for("openai/gpt-oss-20b").call_bound(SHORT) >= 75
+    marks_as_text = TokenCounter("o200k_base").bound(written)
+    assert counter_for("openai/gpt-oss-20b").call_bound(SHORT) >= marks_as_text
+
+
+def test_a_template_that_is_not_known_may_begin_with_a_system_prompt_of_its_own() -> None:
+    most_known = 1_233
+    assert counter_for("vllm/x").call_bound(SHORT) >= 2 + most_known
+    assert counter_for("openai/some-local-model").call_bound(SHORT) >= 2 + most_known
+    assert counter_for("openai/gpt-4o").call_bound(SHORT) < 30, "of OpenAI's own models the format is known"
 
 
 def test_the_embedded_vocabulary_is_openais_own() -> None:
