@@ -120,7 +120,9 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         _create(path)
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            os.path.abspath(path), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(
             f"the ledger {path} cannot be opened: {_why(error)}; choose another with --ledger"

@@ -123,3 +123,10 @@ async def test_a_day_is_that_of_the_attempt_not_of_its_query(ledger: SqliteLedge
 async def test_the_same_query_in_two_processes_has_its_cap_in_each(ledger: SqliteLedger) -> None:
     scopes = {Purse(ledger, "service").scopes("query", Decimal(1))[0].key for _ in range(50)}
     assert len(scopes) == 50
+
+
+def test_no_name_makes_a_ledger_that_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (":memory:", "file:x?mode=memory"):
+        SqliteLedger(Path(name)).close()
+        assert (tmp_path / name).stat().st_size > 0
