@@ -125,6 +125,7 @@ def test_a_window_is_known_whatever_neutralising_does_to_it() -> None:
     assert shown != fingerprint("other", "a query", ["(3) first  one", "second"])
 
 
+@pytest.mark.slow
 def test_recorded_rankvicuna_runs_come_out_again(data: Path) -> None:
     collection = golden_replay.read_collection(data / "dl19")
     logs = [replace(log, windows=dict(list(log.windows.items())[:3])) for log in read_logs(data)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -153,10 +154,9 @@ def test_an_interrupted_run_settles_what_was_in_flight(priced: Shell) -> None:
         (("rerank", "--query", "a", "--passages", "-", "--ledger", "off", "--budget-day", "3"), "needs a ledger"),
     ],
 )
-def test_what_cannot_be_is_said(priced: Shell, arguments: tuple[str, ...], words: str) -> None:
-    with ScriptedServer(last_first) as server:
-        priced.run(*rerank(priced, server.base_url))
-    done = priced.run(*arguments, stdin="a\nb\n")
+def test_what_cannot_be_is_said(shell: Shell, arguments: tuple[str, ...], words: str) -> None:
+    asyncio.run(filled(shell.folder / "ledger.db", Entry(run="r", qid="q", model="m")))
+    done = shell.run(*arguments, stdin="a\nb\n")
     assert done.returncode == 2
     assert words in done.stderr
 
