@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -17,26 +16,7 @@ from listwise.spend.ledger import Entry, Scope
 from listwise.spend.purse import Caps, Purse
 from listwise.spend.sqlite import SqliteLedger
 from listwise.spend.tab import Budget, Tab
-
-RUN = Scope("run", "r", 1000)
-ACCOUNT = Scope("account", "a", 5000)
-ENTRY = Entry(run="r", account="a", qid="q1", model="m")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "ledger.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[SqliteLedger]:
-    opened = SqliteLedger(path)
-    yield opened
-    opened.close()
-
-
-def held(path: Path, scope: Scope) -> int:
-    return int(History(path).held(scope.kind, scope.name) * 10**9)
+from tests.spend.conftest import ACCOUNT, ENTRY, RUN, held
 
 
 async def test_a_file_that_was_replaced_is_written_no_more(

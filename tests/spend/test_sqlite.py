@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from decimal import Decimal
@@ -29,26 +28,7 @@ from listwise.spend.purse import Caps, Purse
 from listwise.spend.sqlite import SqliteLedger
 from listwise.spend.tab import Budget, Tab
 from listwise.types import Receipt, Route, Usage
-
-RUN = Scope("run", "r", 1000)
-ACCOUNT = Scope("account", "a", 5000)
-ENTRY = Entry(run="r", account="a", qid="q1", model="m")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "ledger.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[SqliteLedger]:
-    opened = SqliteLedger(path)
-    yield opened
-    opened.close()
-
-
-def held(path: Path, scope: Scope) -> int:
-    return int(History(path).held(scope.kind, scope.name) * 10**9)
+from tests.spend.conftest import ACCOUNT, ENTRY, RUN, held
 
 
 async def test_it_settles_releases_and_is_private(ledger: SqliteLedger, path: Path) -> None:
