@@ -309,6 +309,8 @@ class Reranker:
                 for task in done & places.keys():
                     yield places.pop(task), task.result()
         finally:
+            if coming is not None:
+                coming.add_done_callback(_drop)
             left = {*places, *((coming,) if coming else ())}
             for task in left:
                 task.cancel()
@@ -453,6 +455,12 @@ async def _astream(requests: Iterable[Request]) -> AsyncIterator[Request]:
 
 async def _next(turns: AsyncIterator[Coroutine[Any, Any, Ranking]]) -> Coroutine[Any, Any, Ranking] | None:
     return await anext(turns, None)
+
+
+def _drop(coming: asyncio.Task[Coroutine[Any, Any, Ranking] | None]) -> None:
+    """A turn that came too late is not taken."""
+    if not coming.cancelled() and coming.exception() is None and (turn := coming.result()) is not None:
+        turn.close()
 
 
 def _sendable(text: str) -> str:
