@@ -17,8 +17,9 @@ from typing import Protocol
 
 LONGEST_TEXT = 500_000
 """Characters that are counted at a time: the embedded encoder takes less than a million."""
-REMEMBERED_TEXTS = 128
-"""How many texts' counts are remembered: a prompt is counted again for each attempt, and for its estimate."""
+REMEMBERED_TEXTS = 4096
+"""How many texts' counts are remembered: a prompt is counted again for each attempt, for its estimate, and when it was
+answered; a window shares passages with the next; and dozens are under way at a time."""
 
 EMBEDDED = frozenset({"cl100k_base", "o200k_base"})
 """What ``bpe-openai`` brings along."""
