@@ -18,7 +18,7 @@ from typing import Protocol
 LONGEST_TEXT = 500_000
 """Characters that are counted at a time: the embedded encoder takes less than a million."""
 REMEMBERED_TEXTS = 4096
-"""How many texts' counts are remembered: a prompt is counted again for each attempt, for its estimate, and when it was
+"""How many texts' counts are remembered: a prompt is counted for each attempt, for its estimate, and once it is
 answered; a window shares passages with the next; and dozens are under way at a time."""
 
 EMBEDDED = frozenset({"cl100k_base", "o200k_base"})
