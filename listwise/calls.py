@@ -41,7 +41,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Everything that determines an answer, and nothing else: the cache key is made from it."""
+    """Everything that determines an answer, and what it is about: the cache key is made from the former."""
 
     messages: tuple[Message, ...]
     sampling: Sampling
@@ -50,6 +50,10 @@ class Call:
     """Number of passages in the prompt."""
     sample: int = 0
     """Replicate number: the same prompt asked again on purpose has another one."""
+    qid: str = field(default="", compare=False)
+    """The query that it is asked for; not sent, and no part of the cache key."""
+    docids: tuple[str, ...] = field(default=(), compare=False)
+    """The passages shown, in the order shown; likewise."""
 
 
 @dataclass(frozen=True, slots=True)

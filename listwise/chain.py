@@ -11,7 +11,7 @@ from typing import Literal
 
 from listwise.asking import Reply
 from listwise.prompting import RequestPrompts
-from listwise.reading import Reading, WindowReader
+from listwise.reading import Reading, Window, WindowReader
 from listwise.spend.tab import Tab
 from listwise.types import Request
 
@@ -30,15 +30,15 @@ class Chain:
         self._prompts: dict[int, RequestPrompts] = {}
         self._out: dict[int, str] = {}
 
-    async def read(self, step: int, window: tuple[int, ...]) -> Reading:
-        """Have a window (positions in the request) read by the first model that can order it.
+    async def read(self, window: Window) -> Reading:
+        """Have a window read by the first model that can order it.
 
         Raises:
             AnswerError: a bad answer, under the policy ``raise``.
         """
         before: tuple[Reading, ...] = ()
         for at, reader in enumerate(self._readers):
-            reading = replace(await self._read(at, reader, step, window), before=before)
+            reading = replace(await self._read(at, reader, window), before=before)
             reply = reading.reply
             if reply.stops == "model" and reply.error is not None:
                 self._out.setdefault(at, reply.error)
@@ -47,12 +47,12 @@ class Chain:
             before = (*before, reading)
         return self._unordered(before)
 
-    async def _read(self, at: int, reader: WindowReader, step: int, window: tuple[int, ...]) -> Reading:
+    async def _read(self, at: int, reader: WindowReader, window: Window) -> Reading:
         if at in self._out:
-            return reader.unread(step, window, Reply(error=self._out[at], stops="model"))
+            return reader.unread(window, Reply(error=self._out[at], stops="model"))
         if at not in self._prompts:
             self._prompts[at] = reader.prompts(self._request)
-        return await reader.read(step, window, self._prompts[at], self._tab)
+        return await reader.read(window, self._request, self._prompts[at], self._tab)
 
     def _unordered(self, readings: tuple[Reading, ...]) -> Reading:
         """None of the models could order the window."""

@@ -15,10 +15,10 @@ from itertools import pairwise
 
 from listwise.chain import Chain
 from listwise.prompting import WindowPrompt
-from listwise.reading import Reading, WindowReader
+from listwise.reading import Reading, Window, WindowReader
 from listwise.spend.money import usd_of
 from listwise.spend.tab import Tab
-from listwise.strategies.base import Strategy
+from listwise.strategies.base import Step, Strategy
 from listwise.types import Request, Usage, WindowTrace
 
 
@@ -50,6 +50,8 @@ class Outcome:
     units: str = "words"
     left_out: Counter[tuple[int, int]] = field(default_factory=Counter)
     """Windows of which only so many of so many passages were shown."""
+    notes: list[str] = field(default_factory=list)
+    """What the strategy noticed."""
     readings: list[Reading] = field(default_factory=list)
     """Every reading of every window, if a trace is wanted."""
 
@@ -119,22 +121,32 @@ class Engine:
         self._readers = readers
         self._strategy = strategy
 
-    async def rank(self, request: Request, prior: Sequence[int], tab: Tab, *, trace: bool = False) -> Outcome:
+    async def rank(
+        self,
+        request: Request,
+        prior: Sequence[int],
+        tab: Tab,
+        *,
+        scores: Sequence[float] | None = None,
+        trace: bool = False,
+    ) -> Outcome:
         """Order a request's candidates, taken in ``prior`` order (positions in the request, best first).
+
+        ``scores`` are the prior's, in that order, where it has any.
 
         Raises:
             AnswerError: a bad answer, under the policy ``raise``.
         """
         outcome = Outcome(tuple(prior))
         chain = Chain(self._readers, request, tab)
-        play = self._strategy(len(prior))
+        play = self._strategy(len(prior), scores)
         best: Sequence[int]
         number = 0
         try:
             step = next(play)
             while outcome.stopped is None:
-                shown = [tuple(prior[at] for at in window) for window in step.windows]
-                readings = await _read_all(chain, number, shown)
+                readings = await _read_all(chain, _windows(step, number, prior))
+                outcome.notes.extend(step.notes)
                 for reading in readings:
                     outcome.add(reading)
                 if trace:
@@ -150,13 +162,21 @@ class Engine:
         return outcome
 
 
-async def _read_all(chain: Chain, step: int, windows: Sequence[tuple[int, ...]]) -> list[Reading]:
+def _windows(step: Step, number: int, prior: Sequence[int]) -> list[Window]:
+    samples = step.samples or (0,) * len(step.windows)
+    return [
+        Window(number, tuple(prior[at] for at in shown), sample)
+        for shown, sample in zip(step.windows, samples, strict=True)
+    ]
+
+
+async def _read_all(chain: Chain, windows: Sequence[Window]) -> list[Reading]:
     """The windows of one step, all at once."""
     if len(windows) == 1:
-        return [await chain.read(step, windows[0])]
+        return [await chain.read(windows[0])]
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(chain.read(step, window)) for window in windows]
+            tasks = [group.create_task(chain.read(window)) for window in windows]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from failures
     return [task.result() for task in tasks]

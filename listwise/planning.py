@@ -20,6 +20,7 @@ from listwise.engine import Engine, Outcome
 from listwise.errors import InputError
 from listwise.layers import Answer
 from listwise.policy import Policy
+from listwise.receipts import Scored
 from listwise.spend.learned import Learned
 from listwise.spend.ledger import Sample
 from listwise.spend.money import usd_of
@@ -168,22 +169,27 @@ def work_key(policy: Policy, requests: Sequence[Request]) -> str:
 
 
 async def plan_strategy(
-    name: str, tier: LlmTier, policy: Policy, work: Sequence[tuple[Request, Sequence[int]]], habits: Habits
+    name: str, tier: LlmTier, policy: Policy, work: Sequence[Scored], habits: Habits
 ) -> StrategyPlan:
-    """Play one strategy over requests, each with the order (positions, best first) that the LLM would get."""
+    """Play one strategy over requests, each in the order that the LLM would get it."""
     depth = policy.llm_depth or policy.depth
     strategy = make(name, window=policy.window, stride=policy.stride, depth=depth)
     sums = [NOTHING, NOTHING, NOTHING]
     calls = cached = read = 0
     longest = 0
     budget = replace(policy.budget, seconds=None)
-    for request, order in work:
-        prior = order[:depth]
+    for scored in work:
+        request, prior, scores = scored.request, scored.order[:depth], scored.prior_scores(depth)
 
-        async def played(within: Budget, request: Request = request, prior: Sequence[int] = prior) -> _Played:
+        async def played(
+            within: Budget,
+            request: Request = request,
+            prior: Sequence[int] = prior,
+            scores: Sequence[float] | None = scores,
+        ) -> _Played:
             layer = _Estimator(tier.first, tier.store, habits, policy.service_tier)
             engine = Engine([tier.first.reader_over(layer, counted=False)], strategy)
-            return layer, await engine.rank(request, prior, Tab(request.query.qid, within))
+            return layer, await engine.rank(request, prior, Tab(request.query.qid, within), scores=scores)
 
         layer, outcome = await played(budget)
         sizes = layer.sizes

@@ -7,7 +7,7 @@ mind.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from listwise.asking import Asker, Reply
 from listwise.calls import Call, Sampling
@@ -28,6 +28,22 @@ SHRINK = 1.5
 """By how much, where the server does not say how long it found the prompt."""
 MOST_OVERFLOWS = 3
 """How often a window is shortened because the server found its prompt too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window that is to be read."""
+
+    step: int
+    """The strategy's step, from 0."""
+    shown: tuple[int, ...]
+    """Positions in the request, in the order to show them."""
+    sample: int = 0
+    """Tells it from others that ask the same on purpose."""
+
+    def cut(self, shown: tuple[int, ...]) -> Window:
+        """The same with fewer passages."""
+        return replace(self, shown=shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,39 +104,46 @@ class WindowReader:
         Raises:
             InputError: no prompt for the window fits.
         """
-        n = len(window)
-        prompt = self.prompts(request).window(window)
-        return Call(prompt.messages, self._sampling(n), prompt.form, n)
+        return self._call(self.prompts(request).window(window), Window(0, window), request)
 
     def most_output(self, passages: int) -> int:
         """Tokens that the answer to so many passages may have."""
         return self._sampling(passages).max_output_tokens
 
-    async def read(self, step: int, window: tuple[int, ...], prompts: RequestPrompts, tab: Tab) -> Reading:
+    async def read(self, asked: Window, request: Request, prompts: RequestPrompts, tab: Tab) -> Reading:
         """Ask one window; with shorter passages, and then fewer of them, where its prompt does not fit.
 
         Raises:
             AnswerError: a bad answer, under the policy ``raise``.
         """
-        shown, scale, overflows = window, 1.0, 0
+        window = shown = asked.shown
+        scale, overflows = 1.0, 0
         while True:
             try:
-                prompt, call = await self._fitted(shown, prompts, tab, scale)
+                prompt, call = await self._fitted(asked.cut(shown), request, prompts, tab, scale)
             except InputError as error:
                 if len(shown) <= FEWEST:
-                    return self.unread(step, window, Reply(error=error.message))
+                    return self.unread(asked, Reply(error=error.message))
                 shown = shown[: max(FEWEST, len(shown) // 2)]
                 continue
             reply = await self._asker.ask(call, tab)
             if reply.overflow is None or overflows == MOST_OVERFLOWS:
                 left_out = len(window) - len(shown)
-                return Reading(step, self.name, shown, prompt, reply, left_out, overflows, self._units)
+                return Reading(asked.step, self.name, shown, prompt, reply, left_out, overflows, self._units)
             overflows += 1
             scale = self._rescaled(scale, reply.overflow, call)
 
-    def unread(self, step: int, window: tuple[int, ...], reply: Reply) -> Reading:
+    def unread(self, asked: Window, reply: Reply) -> Reading:
         """A window that was not put to the model."""
-        return Reading(step, self.name, window, None, reply)
+        return Reading(asked.step, self.name, asked.shown, None, reply)
+
+    def _call(self, prompt: WindowPrompt, asked: Window, request: Request) -> Call:
+        n = len(asked.shown)
+        sampling = self._sampling(n)
+        if asked.sample and sampling.seed is not None:
+            sampling = replace(sampling, seed=sampling.seed + asked.sample)
+        docids = tuple(request.candidates[at].docid for at in asked.shown)
+        return Call(prompt.messages, sampling, prompt.form, n, asked.sample, qid=request.query.qid, docids=docids)
 
     def _rescaled(self, scale: float, overflow: ContextOverflow, call: Call) -> float:
         """How many real tokens there are to a counted one, judging by a prompt that the server found too long.
@@ -140,7 +163,7 @@ class WindowReader:
         return max(real, scale * LEAST_SHRINK)
 
     async def _fitted(
-        self, window: tuple[int, ...], prompts: RequestPrompts, tab: Tab, scale: float = 1.0
+        self, asked: Window, request: Request, prompts: RequestPrompts, tab: Tab, scale: float
     ) -> tuple[WindowPrompt, Call]:
         """A prompt for a window that fits the model's context by its own count, as far as it gives one.
 
@@ -149,10 +172,10 @@ class WindowReader:
         Raises:
             InputError: no prompt for the window fits.
         """
-        n = len(window)
+        n = len(asked.shown)
         while True:
-            prompt = prompts.window(window, scale)
-            call = Call(prompt.messages, self._sampling(n), prompt.form, n)
+            prompt = prompts.window(asked.shown, scale)
+            call = self._call(prompt, asked, request)
             if prompt.certain or self._count is None:
                 return prompt, call
             tokens = await self._count(call, tab)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import isfinite
 
 from listwise.engine import Outcome
 from listwise.spend.money import usd_of
@@ -24,6 +26,14 @@ class Scored:
     margin: float | None
     seconds: float
     degraded: tuple[str, ...] = ()
+
+    def prior_scores(self, depth: int) -> list[float] | None:
+        """The scores that made the order of the first ``depth``, best first: the local model's, or the first stage's
+        where there is none; None where some are missing or no numbers, or say another order."""
+        given = self.scores or [each.score for each in self.request.candidates[: len(self.order)]]
+        scores = [score for at in self.order[:depth] if (score := given[at]) is not None and isfinite(score)]
+        ordered = all(first >= then for first, then in pairwise(scores))
+        return scores if ordered and len(scores) == min(depth, len(self.order)) else None
 
 
 def ranking_of(

@@ -189,9 +189,7 @@ class Reranker:
             sampled=None if len(looked_at) == len(requests) else len(looked_at),
         )
 
-    async def _work(
-        self, requests: Sequence[Request]
-    ) -> tuple[list[tuple[Request, Sequence[int]]], Counter[Route]]:
+    async def _work(self, requests: Sequence[Request]) -> tuple[list[Scored], Counter[Route]]:
         """What the LLM would get, and how many queries take which route."""
         reads_all = self.policy.escalate == "always" and self.policy.llm_depth is None
         scored = [_as_given(each) if reads_all else await self._score(each) for each in requests]
@@ -202,7 +200,7 @@ class Reranker:
             if len(each.request.candidates) < 2:
                 routes[self._stay if each.request.candidates else "empty"] += 1
         escalated = zip(rankable, decisions, strict=True)
-        return [(each.request, each.order) for each, choice in escalated if choice.route == "llm"], routes
+        return [each for each, choice in escalated if choice.route == "llm"], routes
 
     async def aclose(self) -> None:
         """Close connections, cache and ledger; may be called again. The reranker cannot be used afterwards.
@@ -364,7 +362,10 @@ class Reranker:
         llm = self._llm_here()
         depth = self.policy.llm_depth or self.policy.depth
         try:
-            outcome = await llm.engine.rank(scored.request, scored.order[:depth], tab, trace=self.trace)
+            scores = scored.prior_scores(depth)
+            outcome = await llm.engine.rank(
+                scored.request, scored.order[:depth], tab, scores=scores, trace=self.trace
+            )
         except BaseException as error:  # what was spent on a query that got no ranking stands in the books, too
             why = f"no ranking: {type(error).__name__}"
             nothing = Outcome(scored.order, stopped=why, asked={each.name for each in llm.chain})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from listwise.strategies.base import Play, Step, Strategy, reorder
 
 
 def single(window: int = 20) -> Strategy:
     """Order the first ``window`` candidates once; the others keep their places behind them."""
 
-    def run(n: int) -> Play:
+    def run(n: int, scores: Sequence[float] | None = None) -> Play:
         order = tuple(range(n))
         shown = order[:window]
         if len(shown) < 2:

@@ -5,6 +5,8 @@ Source: Sun et al. 2023, "Is ChatGPT Good at Search?" (RankGPT), arXiv 2304.0954
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from listwise.strategies.base import Play, Step, Strategy, reorder
 
 
@@ -16,7 +18,7 @@ def sliding(window: int = 20, stride: int = 10, depth: int = 100) -> Strategy:
     RankGPT's own nine windows. One window a step, ``window_count`` steps.
     """
 
-    def run(n: int) -> Play:
+    def run(n: int, scores: Sequence[float] | None = None) -> Play:
         order = list(range(n))
         for start in window_starts(min(n, depth), window, stride):
             end = min(start + window, n, depth)
