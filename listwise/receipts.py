@@ -28,8 +28,8 @@ class Scored:
     degraded: tuple[str, ...] = ()
 
     def prior_scores(self, depth: int) -> list[float] | None:
-        """The scores that made the order of the first ``depth``, best first: the local model's, or the first stage's
-        where there is none; None where some are missing or no numbers, or say another order."""
+        """The scores that made the order of the first ``depth``, best first: the local model's, else the first
+        stage's; None where some are missing or no numbers, or say another order."""
         given = self.scores or [each.score for each in self.request.candidates[: len(self.order)]]
         scores = [score for at in self.order[:depth] if (score := given[at]) is not None and isfinite(score)]
         ordered = all(first >= then for first, then in pairwise(scores))

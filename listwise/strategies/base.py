@@ -7,7 +7,12 @@ its windows. It knows no model, no money, no clock and no text, so a lambda is m
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self
+
+Question = Literal["order", "first", "choice", "relevance"]
+"""What a strategy asks of a window: its order; its order, by the probabilities of the answer's first token; which
+passage is the most relevant (the answer has it first, the others follow as shown); how relevant the one passage is
+(the answer is `Graded`)."""
 
 
 class Step(NamedTuple):
@@ -32,6 +37,7 @@ class Graded(tuple[int, ...]):
     """Of each position in the window; higher is better. Comparable over the windows of one query."""
 
     def __new__(cls, order: Iterable[int], scores: Iterable[float]) -> Self:
+        """An order and the scores behind it."""
         self = super().__new__(cls, order)
         self.scores = tuple(scores)
         return self
