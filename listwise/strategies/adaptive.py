@@ -1,0 +1,112 @@
+"""Our own: read only what can still change the top, and stop when it is settled.
+
+Each candidate has a believed worth with an error bar (`listwise.strategies.beliefs`): at first from the prior's
+scores, then from every window that shows it. From these follows its chance to belong to the top. A step asks, all at
+once:
+
+- the candidates that were not read yet and have a fair chance, the first time at least a window full. Several windows
+  get equal shares of the prior's best, so that they can be compared;
+- once something was read, the believed top and those next to it, together in one window: what decides the result.
+
+As promoted passages raise or lower the bar, others come to have a chance, or lose it: so it widens while the model
+promotes what the prior did not, and stays narrow where it agrees. It stops when a step has hardly changed the order
+of the top, or after `STEPS` of them. The result is the order of believed worth, in which prior and answers all have
+their weight; so noise in single answers weighs less than in strategies that believe the last answer. What was not
+read stays where the prior has it, unless read passages have fallen behind it.
+
+Without scores there is nothing to reckon with: the play is `listwise.strategies.topdown`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import ceil, isfinite, log2
+
+from listwise.strategies.base import Play, Step, Strategy, reorder
+from listwise.strategies.beliefs import Beliefs
+from listwise.strategies.topdown import topdown
+
+CHANCE = 0.2
+"""An unread candidate is worth reading if its chance to belong to the top is at least this."""
+FEWEST_NEW = 5
+"""So many of them are worth widening for."""
+MARGIN = 4
+"""How many beyond the top are shown with it."""
+SETTLED = 0.2
+"""Of the discounted gain of the top, what a step may have moved at most for the top to be settled."""
+STEPS = 4
+LOCAL_TRUST, FIRST_STAGE_TRUST = 0.6, 0.3
+"""How far to trust scores of a model that has read query and passage together, and of a first stage."""
+
+
+def adaptive(window: int = 20, depth: int = 100, top: int = 10, trust: float = LOCAL_TRUST) -> Strategy:
+    """Order the best ``top`` of the first ``depth`` candidates.
+
+    Args:
+        trust: the correlation to expect between the prior's scores and the model's opinion, from 0 to below 1.
+    """
+
+    def run(n: int, scores: Sequence[float] | None = None) -> Play:
+        within = min(n, depth)
+        if within < 2:
+            return tuple(range(n))
+        if scores is None or not _tell_apart(scores[:within]):
+            return (yield from topdown(window, depth, top)(n))
+        beliefs, below = Beliefs(scores[:within], trust), range(within, n)
+        few = min(top, within - 1)
+        order: tuple[int, ...] = beliefs.order()
+        before: tuple[int, ...] | None = None
+        for _ in range(STEPS):
+            settled = before is not None and moved(before, order, few) < SETTLED
+            windows = _windows(beliefs, order, window, few, settled)
+            if not windows:
+                break
+            answers = yield Step(windows, (*order, *below))
+            told = [reorder(shown, answer) for shown, answer in zip(windows, answers, strict=True) if answer]
+            if not told:
+                break
+            seen_together = any(beliefs.read) or len(windows) == 1
+            beliefs.learn(told)
+            before, order = (order if seen_together else None), beliefs.order()
+        return (*order, *below)
+
+    return run
+
+
+def most_windows(n: int, window: int = 20, depth: int = 100, top: int = 10) -> int:
+    """How many windows a play with scores asks at most: every candidate in one, the top again in every later step."""
+    within = min(n, depth)
+    again = ceil(min(within, top + MARGIN) / window)
+    return ceil(within / window) + (STEPS - 1) * (again + 1) if within > 1 else 0
+
+
+def _windows(beliefs: Beliefs, order: Sequence[int], window: int, top: int, settled: bool) -> list[tuple[int, ...]]:
+    """What to read next; nothing, if all is said."""
+    first = not any(beliefs.read)
+    chances = beliefs.chances(top)
+    new = [at for at in order if not beliefs.read[at] and chances[at] > CHANCE]
+    if first and len(new) < window:
+        new = list(order[:window])
+    elif not first and len(new) < FEWEST_NEW:
+        new = []
+    shares = ceil(len(new) / window)
+    windows = [tuple(new[share::shares]) for share in range(shares)]
+    if not first and not settled:
+        again = [at for at in order if beliefs.read[at]][: top + MARGIN]
+        parts = ceil(len(again) / window)
+        ends = [len(again) * part // parts for part in range(parts + 1)]
+        windows += [tuple(again[start:end]) for start, end in pairwise(ends)]
+    return [shown for shown in windows if len(shown) > 1]
+
+
+def moved(before: Sequence[int], after: Sequence[int], top: int) -> float:
+    """The share of the top's discounted gain that is elsewhere in one order than in the other."""
+    gains = [1 / log2(place + 2) for place in range(top)]
+    first, second = dict(zip(before, gains, strict=False)), dict(zip(after, gains, strict=False))
+    moved = sum(abs(first.get(at, 0) - second.get(at, 0)) for at in first.keys() | second.keys())
+    return moved / 2 / sum(gains)
+
+
+def _tell_apart(scores: Sequence[float]) -> bool:
+    return all(map(isfinite, scores)) and min(scores) < max(scores)
