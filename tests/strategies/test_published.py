@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -114,8 +113,8 @@ def test_topdown_is_done_in_two_steps_where_the_prior_is_right() -> None:
 
 
 def test_topdown_compares_with_the_pivot_only_who_may_be_better() -> None:
-    """Of 16, read 4 at a time for the best 2: two of each partition go on. With 7 as the pivot, 8 and 11 are known to
-    be worse, by 7 itself and by 10."""
+    """Of 16, read 4 at a time for the best 2: two of each partition go on. With 7 as the pivot, 8 and 11 are known
+    to be worse, by 7 itself and by 10."""
     worth = [10.0, 9, 1, 0, 100, 99, 12, 90, 60, 11, 80, 50, 8, 70, 40, 7]
     steps = play(topdown(window=4, top=2, depth=16), 16, by(worth))
     assert [list(step.windows) for step in steps] == [
@@ -130,13 +129,16 @@ def test_topdown_compares_with_the_pivot_only_who_may_be_better() -> None:
 
 
 def test_topdown_agrees_with_sliding_at_less_than_four_fifths_of_its_reads(data: Path) -> None:
-    """On the BM25 top 100 of DL19, by the scores of Flan-T5-XL: the paper's claim, a third fewer calls included."""
-    scored = _scores(data / "dl19" / "llm_runs" / "flan-t5-xl.pointwise.yes_no.trec.gz")
+    """On the BM25 top 100 of DL19, by the scores of Flan-T5-XL: 133 passages in 3.9 steps against 180 in 9."""
+    graded = read_run(data / "dl19" / "llm_runs" / "flan-t5-xl.pointwise.yes_no.trec.gz")
     reads: list[int] = []
     depths: list[int] = []
     for qid, listed in read_run(data / "dl19" / "bm25.trec.gz").items():
-        if qid in scored:
-            worth = [scored[qid].get(docid, -math.inf) for docid, _ in listed[:100]]
+        if qid in graded:
+            score_of = {each.docid: each.score for each in graded[qid]}
+            scores = [score_of.get(each.docid, -math.inf) for each in listed[:100]]
+            worse_first = sorted(range(len(scores)), key=lambda at: (scores[at], -at))
+            worth = [float(worse_first.index(at)) for at in range(len(scores))]
             steps, slow = (play(strategy, len(worth), by(worth)) for strategy in (topdown(), sliding()))
             assert list(steps[-1].best[:10]) == list(slow[-1].best[:10])
             reads.append(sum(map(len, windows_of(steps))))
@@ -144,15 +146,6 @@ def test_topdown_agrees_with_sliding_at_less_than_four_fifths_of_its_reads(data:
     assert len(reads) == 43
     assert fmean(reads) < 0.8 * 180
     assert fmean(depths) < 5
-
-
-def _scores(run: Path) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    with gzip.open(run, "rt") as lines:
-        for line in lines:
-            qid, _, docid, _, score, _ = line.split()
-            found.setdefault(qid, {})[docid] = float(score)
-    return found
 
 
 def test_a_tournament_has_the_stages_of_the_paper() -> None:
