@@ -28,7 +28,7 @@ Examples:
   listwise plan --queries queries.tsv --corpus corpus.jsonl.gz --run bm25.trec --llm openai/gpt-4o
   listwise plan --requests requests.jsonl --llm anthropic/claude-haiku-4-5 --escalate always --sample 200
 
-All strategies are shown side by side, the chosen one first. A bill is expected to be the middle figure. It is never
+Strategies are shown side by side, the chosen one first. A bill is expected to be the middle figure. It is never
 above the high one, as long as no attempt is lost on the way (a timeout, a broken connection, a gateway's 502) or
 answered with garbage: such a one counts as the most it could cost, and is tried again. --budget-total caps all of
 it. With --sample all figures are scaled, and the high one is an estimate, too.
@@ -37,10 +37,13 @@ No key is needed, and nothing is sent to the LLM. Answers that are in the cache 
 `listwise spend --run ID` shows how far off the plan was; settled attempts of a model improve its later plans.
 """
 
+BESIDE = "sliding,single,full,topdown,blitz"
+"""Strategies that are shown unless others are named. Some of those ask for thousands of windows a query."""
+
 
 @click.command("plan", help=EXAMPLES, short_help="What a re-ranking would cost and take.")
 @input_options
-@click.option("--strategies", metavar="A,B|all", default="all", help="Shown beside the chosen one. [all]")
+@click.option("--strategies", metavar="A,B|all", default=BESIDE, help=f"Shown beside the chosen one. [{BESIDE}]")
 @click.option(
     "--sample", type=click.IntRange(min=1), metavar="N", help="Look at N queries, evenly spread, and scale."
 )

@@ -43,7 +43,7 @@ def bubbling(top: int = 10, depth: int = 100) -> Strategy:
     """Bring the best ``top`` of the first ``depth`` candidates to the head, by as many passes of bubble sort.
 
     A pass need not be over before the next begins: it follows two places behind, and the pairs of all passes under
-    way make one step. The result is the same, at most ``depth + 2 * top`` steps deep. No pair is asked for twice.
+    way make one step. The result is the same, less than ``depth + top`` steps deep. No pair is asked for twice.
     """
 
     def run(n: int, scores: Sequence[float] | None = None) -> Play:
@@ -51,7 +51,7 @@ def bubbling(top: int = 10, depth: int = 100) -> Strategy:
         bottom = min(n, depth) - 2
         passes = min(top, bottom + 1)
         known: dict[Pair, int] = {}
-        for tick in range(bottom + 2 * passes - 1 if passes > 0 else 0):
+        for tick in range(bottom + passes if passes > 0 else 0):
             uppers = [at for done in range(passes) if done <= (at := bottom - tick + 2 * done) <= bottom]
             new = [pair for at in uppers if (pair := (order[at], order[at + 1])) not in known]
             if new:

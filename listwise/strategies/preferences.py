@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import pairwise
 
 
@@ -17,9 +17,14 @@ class Preferences:
     def __init__(self, n: int) -> None:
         self._above = [1 << at for at in range(n)]
         self._below = [1 << at for at in range(n)]
+        self._beaten = [0] * n
 
-    def learn(self, ranked: Iterable[int]) -> None:
+    def learn(self, ranked: Sequence[int]) -> None:
         """Take in an order, best first."""
+        worse_ones = 0
+        for at in reversed(ranked):
+            self._beaten[at] |= worse_ones
+            worse_ones |= 1 << at
         for better, worse in pairwise(ranked):
             if not self._below[better] >> worse & 1:
                 above, below = self._above[better], self._below[worse]
@@ -45,7 +50,8 @@ class Preferences:
         return self._above[at] | self._below[at]
 
     def in_order(self) -> list[int]:
-        """All candidates, none before a better one, otherwise in the order of their numbers."""
+        """All candidates, none before a better one, otherwise in the order of their numbers. Those who are tied are
+        in the order of how many of one another they were ranked before, less how many they were ranked behind."""
         waiting = {at: self.above(at).bit_count() for at in range(len(self._above))}
         free = [at for at, better in waiting.items() if not better]
         order: list[int] = []
@@ -55,7 +61,24 @@ class Preferences:
                 waiting[at] -= 1
                 if not waiting[at]:
                     heapq.heappush(free, at)
+        return self._untied(order)
+
+    def _untied(self, order: list[int]) -> list[int]:
+        """Let those who are tied change places with one another."""
+        place_of = {at: place for place, at in enumerate(order)}
+        for tie in {self.tied(at) for at in order}:
+            places = sorted(place_of[at] for at in members(tie))
+            for place, at in zip(
+                places, sorted(members(tie), key=lambda at: (self._standing(at), at)), strict=True
+            ):
+                order[place] = at
         return order
+
+    def _standing(self, at: int) -> int:
+        """Defeats less victories of a candidate, among those that it is tied with."""
+        tie = self.tied(at)
+        defeats = sum(self._beaten[other] >> at & 1 for other in members(tie))
+        return defeats - (self._beaten[at] & tie).bit_count()
 
 
 def members(candidates: int) -> list[int]:

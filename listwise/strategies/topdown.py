@@ -43,8 +43,7 @@ def topdown(window: int = 20, top: int = 10, depth: int = 100) -> Strategy:
                     preferences.learn(ranked)
                     raised += ranked[: ranked.index(pivot)]
                     fresh += ranked[: min(ranked.index(pivot), cutoff)]
-            betters = {at: preferences.above(at).bit_count() for at in fresh}
-            fresh = sorted((at for at in fresh if betters[at] < cutoff), key=lambda at: (betters[at], at))
+            fresh.sort(key=lambda at: (preferences.above(at).bit_count(), at))
             spare = [at for at in raised if at not in fresh]
             going = [*above, *fresh]
             out = [*spare, pivot, *below, *(at for at in others if at not in raised), *out]

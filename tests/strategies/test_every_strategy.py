@@ -101,6 +101,14 @@ def test_never_more_windows_than_stated(name: StrategyName, sizes: Sizes, n: int
     assert len(windows_of(_against_itself(name, sizes, n))) <= most
 
 
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"pairwise", "setwise", "topdown", "blitz"}))
+@given(sizes=any_sizes(), n=st.integers(0, 50), seed=st.integers(0, 2**32))
+def test_exactly_as_many_windows_as_stated_where_answers_do_not_matter(
+    name: StrategyName, sizes: Sizes, n: int, seed: int
+) -> None:
+    assert len(windows_of(play(make(name, **sizes), n, erratic(seed)))) == most_windows(name, n, **sizes)
+
+
 def _against_itself(name: StrategyName, sizes: Sizes, n: int) -> list[Step]:
     """A play against a model that prefers whatever the strategy thinks less of at the time."""
     steps: list[Step] = []
