@@ -1,7 +1,7 @@
 """Strategies played on a simulated ranker: what each would cost and how good it would be, with nothing spent.
 
-`SimulatedRanker` is the same one that ``--llm sim/...`` asks. Here it is asked without prompts and answers in between,
-so that thousands of queries can be played in a minute. **Every figure from here is of a simulation.**
+`SimulatedRanker` is the same one that ``--llm sim/...`` asks. Here it is asked without prompts and answers in
+between, so that thousands of queries can be played in a minute. **Every figure from here is of a simulation.**
 """
 
 from __future__ import annotations

@@ -23,20 +23,20 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil, isfinite, log2
 
+from listwise.strategies import topdown
 from listwise.strategies.base import Play, Step, Strategy, reorder
 from listwise.strategies.beliefs import Beliefs
-from listwise.strategies.topdown import topdown
 
 CHANCE = 0.2
 """An unread candidate is worth reading if its chance to belong to the top is at least this."""
 FEWEST_NEW = 5
 """So many of them are worth widening for."""
-MARGIN = 4
-"""How many beyond the top are shown with it."""
-SETTLED = 0.2
+FIRST_MARGIN, MARGIN = 8, 2
+"""How many beyond the top are shown with it: the first time, and when they are shown again."""
+SETTLED = 0.25
 """Of the discounted gain of the top, what a step may have moved at most for the top to be settled."""
 STEPS = 4
-LOCAL_TRUST, FIRST_STAGE_TRUST = 0.6, 0.3
+LOCAL_TRUST, FIRST_STAGE_TRUST = 0.6, 0.25
 """How far to trust scores of a model that has read query and passage together, and of a first stage."""
 
 
@@ -52,18 +52,21 @@ def adaptive(window: int = 20, depth: int = 100, top: int = 10, trust: float = L
         if within < 2:
             return tuple(range(n))
         if scores is None or not _tell_apart(scores[:within]):
-            return (yield from topdown(window, depth, top)(n))
+            return (yield from topdown.topdown(window, top, depth)(n))
         beliefs, below = Beliefs(scores[:within], trust), range(within, n)
         few = min(top, within - 1)
         order: tuple[int, ...] = beliefs.order()
         before: tuple[int, ...] | None = None
         for _ in range(STEPS):
             settled = before is not None and moved(before, order, few) < SETTLED
-            windows = _windows(beliefs, order, window, few, settled)
+            again = 0 if settled else few + (FIRST_MARGIN if before is None else MARGIN)
+            windows = _windows(beliefs, order, window, few, again)
             if not windows:
                 break
             answers = yield Step(windows, (*order, *below))
-            told = [reorder(shown, answer) for shown, answer in zip(windows, answers, strict=True) if answer]
+            told = [
+                reorder(shown, answer) for shown, answer in zip(windows, answers, strict=True) if answer is not None
+            ]
             if not told:
                 break
             seen_together = any(beliefs.read) or len(windows) == 1
@@ -74,15 +77,17 @@ def adaptive(window: int = 20, depth: int = 100, top: int = 10, trust: float = L
     return run
 
 
-def most_windows(n: int, window: int = 20, depth: int = 100, top: int = 10) -> int:
-    """How many windows a play with scores asks at most: every candidate in one, the top again in every later step."""
-    within = min(n, depth)
-    again = ceil(min(within, top + MARGIN) / window)
-    return ceil(within / window) + (STEPS - 1) * (again + 1) if within > 1 else 0
+def most_windows(n: int, window: int = 20, top: int = 10) -> int:
+    """How many windows a play over ``n`` candidates asks for at most: every candidate in one, and the top again in
+    every later step; or as many as `topdown`, where there are no scores."""
+    if n < 2:
+        return 0
+    again = ceil(min(n, top + FIRST_MARGIN) / window)
+    return max(ceil(n / window) + (STEPS - 1) * (again + 1), topdown.most_windows(n, window, top))
 
 
-def _windows(beliefs: Beliefs, order: Sequence[int], window: int, top: int, settled: bool) -> list[tuple[int, ...]]:
-    """What to read next; nothing, if all is said."""
+def _windows(beliefs: Beliefs, order: Sequence[int], window: int, top: int, again: int) -> list[tuple[int, ...]]:
+    """What to read next: what is new, and the best so many ``again``; nothing, if all is said."""
     first = not any(beliefs.read)
     chances = beliefs.chances(top)
     new = [at for at in order if not beliefs.read[at] and chances[at] > CHANCE]
@@ -92,11 +97,11 @@ def _windows(beliefs: Beliefs, order: Sequence[int], window: int, top: int, sett
         new = []
     shares = ceil(len(new) / window)
     windows = [tuple(new[share::shares]) for share in range(shares)]
-    if not first and not settled:
-        again = [at for at in order if beliefs.read[at]][: top + MARGIN]
-        parts = ceil(len(again) / window)
-        ends = [len(again) * part // parts for part in range(parts + 1)]
-        windows += [tuple(again[start:end]) for start, end in pairwise(ends)]
+    if not first and again:
+        best = [at for at in order if beliefs.read[at]][:again]
+        parts = ceil(len(best) / window)
+        ends = [len(best) * part // parts for part in range(parts + 1)]
+        windows += [tuple(best[start:end]) for start, end in pairwise(ends)]
     return [shown for shown in windows if len(shown) > 1]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
 from listwise.errors import ConfigError
-from listwise.strategies import blitz, pairwise, pointwise, setwise, topdown, tournament
+from listwise.strategies import adaptive, blitz, pairwise, pointwise, setwise, topdown, tournament
 from listwise.strategies.base import Question, Strategy
 from listwise.strategies.first import first
 from listwise.strategies.single import full, single
@@ -21,6 +21,7 @@ StrategyName = Literal[
     "pairwise",
     "pairwise-all",
     "setwise",
+    "adaptive",
     "topdown",
     "tournament",
     "blitz",
@@ -38,6 +39,8 @@ class Sizes(NamedTuple):
     """That are looked at, from the head."""
     top: int
     """At the head that are to be right."""
+    trust: float
+    """How far the prior's scores are to be trusted, as a correlation."""
 
     @property
     def children(self) -> int:
@@ -75,6 +78,10 @@ _STRATEGIES: dict[StrategyName, Known] = {
         lambda n, s: setwise.most_windows(n, s.children, s.top),
         "choice",
     ),
+    "adaptive": Known(
+        lambda s: adaptive.adaptive(s.window, s.depth, s.top, s.trust),
+        lambda n, s: adaptive.most_windows(n, s.window, s.top),
+    ),
     "topdown": Known(
         lambda s: topdown.topdown(s.window, s.top, s.depth), lambda n, s: topdown.most_windows(n, s.window, s.top)
     ),
@@ -87,13 +94,15 @@ _STRATEGIES: dict[StrategyName, Known] = {
 }
 
 
-def make(name: str, *, window: int, stride: int, depth: int, top: int = 10) -> Strategy:
+def make(
+    name: str, *, window: int, stride: int, depth: int, top: int = 10, trust: float = adaptive.LOCAL_TRUST
+) -> Strategy:
     """The strategy called ``name``, for the best ``top`` of the first ``depth`` candidates.
 
     Raises:
         ConfigError: the name is unknown, or the sizes do not go together.
     """
-    return _known(name).make(_sizes(window, stride, depth, top))
+    return _known(name).make(_sizes(window, stride, depth, top, trust))
 
 
 def question_of(name: str) -> Question:
@@ -120,7 +129,7 @@ def _known(name: str) -> Known:
     return _STRATEGIES[name]
 
 
-def _sizes(window: int, stride: int, depth: int, top: int) -> Sizes:
+def _sizes(window: int, stride: int, depth: int, top: int, trust: float = adaptive.LOCAL_TRUST) -> Sizes:
     if window < 2:
         raise ConfigError(f"window is {window}: a window orders at least 2 passages")
     if not 1 <= stride < window:
@@ -129,4 +138,6 @@ def _sizes(window: int, stride: int, depth: int, top: int) -> Sizes:
         raise ConfigError(f"depth is {depth}: at least one candidate must be looked at")
     if top < 1:
         raise ConfigError(f"top is {top}: at least one candidate is to be right")
-    return Sizes(window, stride, depth, top)
+    if not 0 <= trust < 1:
+        raise ConfigError(f"trust is {trust}: a correlation to expect, from 0 to below 1")
+    return Sizes(window, stride, depth, top, trust)

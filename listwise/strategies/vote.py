@@ -5,8 +5,8 @@ answers (permutation self-consistency, Tang et al. 2023, arXiv 2310.07712; there
 aggregated: to vote on every window costs the same calls in as many steps, and a wrong answer does no harm further
 up). The first vote shows the strategy's own order, so that one vote is the strategy itself.
 
-``auto`` asks every window twice, and then votes on what counts: it shows the head of the result again, in orders not
-seen yet, until a vote hardly moves it. That is less than half of what five votes on everything cost.
+``auto`` asks every window twice, and then votes on what counts: it shows the head of the result again, in orders
+not seen yet, until a vote hardly moves it. That is less than half of what five votes on everything cost.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def vote(strategy: Strategy, ballot: Ballot, *, window: int, top: int, question:
                     ]
                 )
         except StopIteration as end:
-            order: tuple[int, ...] = tuple(end.value)
+            order: Sequence[int] = end.value
         if ballot.votes == "auto" and question in ("order", "first"):
             order = yield from _settle(order, ballot, min(window, top + HEAD_MARGIN, n), top)
         return order
@@ -99,10 +99,11 @@ def vote(strategy: Strategy, ballot: Ballot, *, window: int, top: int, question:
     return run
 
 
-def _settle(order: tuple[int, ...], ballot: Ballot, size: int, top: int) -> Play:
+def _settle(order: Sequence[int], ballot: Ballot, size: int, top: int) -> Play:
     """Vote on the head of an order until it holds still."""
     head, rest = order[:size], order[size:]
-    orders, current = [head], head
+    orders: list[Sequence[int]] = [head]
+    current: Sequence[int] = head
     for at in range(1, HEAD_VOTES + 1 if size > 1 else 1):
         shown = ballot.shown(head, at, HEAD_VOTES + 1)
         (answer,) = yield Step((shown,), (*current, *rest), (FIRST_VOTES + at,))
@@ -150,8 +151,8 @@ def _plurality(window: Sequence[int], shown: Sequence[Sequence[int]], answers: A
 def _balanced(window: Sequence[int], vote: int, votes: int, draw: random.Random) -> list[int]:
     """As many blocks as votes; each vote begins with another one, and shuffles within the blocks.
 
-    The votes go through the beginnings in steps of about the golden section, so that they are spread over the window
-    however few are held.
+    The votes go through the beginnings in steps of about the golden section, so that they are spread over the
+    window however few are held.
     """
     n = len(window)
     blocks = [list(window[n * at // votes : n * (at + 1) // votes]) for at in range(votes)]

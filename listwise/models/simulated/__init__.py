@@ -1,0 +1,1 @@
+"""A ranker that is simulated from judgements, to study strategies, votes, routing and budgets without spending."""
