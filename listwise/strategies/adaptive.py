@@ -1,11 +1,11 @@
 """Our own: read only what can still change the top, and stop when it is settled.
 
 Each candidate has a believed worth with an error bar (`listwise.strategies.beliefs`): at first from the prior's
-scores, then from every window that shows it. From these follows its chance to belong to the top. A step asks, all at
-once:
+scores, then from every window that shows it. From these follows its chance to belong to the top. A step asks, all
+at once:
 
-- the candidates that were not read yet and have a fair chance, the first time at least a window full. Several windows
-  get equal shares of the prior's best, so that they can be compared;
+- the candidates that were not read yet and have a fair chance, the first time at least a window full. Several
+  windows get equal shares of the prior's best, so that they can be compared;
 - once something was read, the believed top and those next to it, together in one window: what decides the result.
 
 As promoted passages raise or lower the bar, others come to have a chance, or lose it: so it widens while the model

@@ -14,8 +14,8 @@ from listwise.errors import ConfigError
 T = TypeVar("T", bound=Hashable)
 
 Aggregate = Literal["borda", "reciprocal", "kemeny", "stable"]
-"""``borda``: the mean place. ``reciprocal``: the sum of 1 / (5 + place). ``kemeny``: the order with the fewest pairs
-turned round. ``stable``: the mean place, with orders weighted by how far they agree with the others."""
+"""``borda``: the mean place. ``reciprocal``: the sum of 1 / (5 + place). ``kemeny``: the order with the fewest
+pairs turned round. ``stable``: the mean place, with orders weighted by how far they agree with the others."""
 
 RECIPROCAL = 5
 """Added to places, from 1: so that the first places of few orders count, as they do for the measures."""

@@ -2,9 +2,9 @@
 
 Thurstone's model of comparative judgement (1927): a candidate's worth is a normal variable, on a scale on which all
 candidates together have mean 0 and variance 1. The prior's scores are such a belief from the start. The answer to a
-window is another: it says in which order the window's passages come, so its best passage gets the worth that the best
-of so many is expected to have, the second that of the second, and so on. Two beliefs are put together as measurements
-are, each by its precision, the inverse of its variance.
+window is another: it says in which order the window's passages come, so its best passage gets the worth that the
+best of so many is expected to have, the second that of the second, and so on. Two beliefs are put together as
+measurements are, each by its precision, the inverse of its variance.
 """
 
 from __future__ import annotations
