@@ -8,8 +8,8 @@ at once:
   windows get equal shares of the prior's best, so that they can be compared;
 - once something was read, the believed top and those next to it, together in one window: what decides the result.
 
-As promoted passages raise or lower the bar, others come to have a chance, or lose it: so it widens while the model
-promotes what the prior did not, and stays narrow where it agrees. It stops when a step has hardly changed the order
+While the model promotes passages from the edge of what was read, more is read beyond it; where it agrees with the
+prior, little is. It stops when a step has hardly changed the order
 of the top, or after `STEPS` of them. The result is the order of believed worth, in which prior and answers all have
 their weight; so noise in single answers weighs less than in strategies that believe the last answer. What was not
 read stays where the prior has it, unless read passages have fallen behind it.
@@ -30,7 +30,10 @@ from listwise.strategies.beliefs import Beliefs
 CHANCE = 0.2
 """An unread candidate is worth reading if its chance to belong to the top is at least this."""
 FEWEST_NEW = 5
-"""So many of them are worth widening for."""
+"""So many of them are worth a window."""
+EDGE = 5
+"""The edge is this part of what was read, its last by the prior. Where more than this part of the top comes from the
+edge, the prior tells nothing there, and another window full is read beyond it."""
 FIRST_MARGIN, MARGIN = 8, 2
 """How many beyond the top are shown with it: the first time, and when they are shown again."""
 SETTLED = 0.25
@@ -93,6 +96,8 @@ def _windows(beliefs: Beliefs, order: Sequence[int], window: int, top: int, agai
     new = [at for at in order if not beliefs.read[at] and chances[at] > CHANCE]
     if first and len(new) < window:
         new = list(order[:window])
+    elif not first and _promotes_from_edge(beliefs, order[:top]):
+        new = [at for at, read in enumerate(beliefs.read) if not read][:window]
     elif not first and len(new) < FEWEST_NEW:
         new = []
     shares = ceil(len(new) / window)
@@ -103,6 +108,12 @@ def _windows(beliefs: Beliefs, order: Sequence[int], window: int, top: int, agai
         ends = [len(best) * part // parts for part in range(parts + 1)]
         windows += [tuple(best[start:end]) for start, end in pairwise(ends)]
     return [shown for shown in windows if len(shown) > 1]
+
+
+def _promotes_from_edge(beliefs: Beliefs, top: Sequence[int]) -> bool:
+    read = [at for at, known in enumerate(beliefs.read) if known]
+    edge = read[len(read) - len(read) // EDGE :]
+    return sum(at in edge for at in top) * EDGE > len(top)
 
 
 def moved(before: Sequence[int], after: Sequence[int], top: int) -> float:
