@@ -32,8 +32,8 @@ CHANCE = 0.2
 FEWEST_NEW = 5
 """So many of them are worth a window."""
 EDGE = 5
-"""The edge is this part of what was read, its last by the prior. Where more than this part of the top comes from the
-edge, the prior tells nothing there, and another window full is read beyond it."""
+"""The edge is this part of what was read, its last by the prior. Where more than this part of the top comes from
+the edge, the prior tells nothing there, and another window full is read beyond it."""
 FIRST_MARGIN, MARGIN = 8, 2
 """How many beyond the top are shown with it: the first time, and when they are shown again."""
 SETTLED = 0.25
