@@ -173,7 +173,7 @@ async def plan_strategy(
 ) -> StrategyPlan:
     """Play one strategy over requests, each in the order that the LLM would get it."""
     depth = policy.llm_depth or policy.depth
-    strategy = make(name, window=policy.window, stride=policy.stride, depth=depth)
+    strategy = make(name, window=policy.window, stride=policy.stride, depth=depth, top=policy.top)
     sums = [NOTHING, NOTHING, NOTHING]
     calls = cached = read = 0
     longest = 0

@@ -129,6 +129,8 @@ class Policy(LlmSettings):
     """Passages in a window."""
     stride: int = Field(default=10, ge=1)
     """Passages that a window moves up."""
+    top: int = Field(default=10, ge=1)
+    """How many at the top are to be right: strategies that work towards a number of results stop there."""
     on_bad_answer: OnBadAnswer = "repair"
     """What to do with an answer that is incomplete or unreadable: ``repair`` (what is missing keeps its order),
     ``reask`` (once more, then repair), ``keep`` (the window keeps its order), ``raise``."""

@@ -140,7 +140,7 @@ class LlmTier:
             ConfigError: a model, a template or a price is missing or does not fit.
         """
         depth = policy.llm_depth or policy.depth
-        strategy = make(policy.strategy, window=policy.window, stride=policy.stride, depth=depth)
+        strategy = make(policy.strategy, window=policy.window, stride=policy.stride, depth=depth, top=policy.top)
         choices = policy.choices
         models = [*own, *map(_model, choices[len(own) :])]
         store = None if policy.cache == "off" else _cache(policy)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import click
+
+from listwise.strategies import StrategyName
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -30,12 +32,13 @@ POLICY_OPTIONS: dict[str, Decorator] = {
     ),
     "margin": click.option("--margin", type=float, help="Under auto, escalate below this margin. [0.23]"),
     "strategy": click.option(
-        "--strategy", type=click.Choice(["sliding", "single", "full"]), help="What the LLM reads. [sliding]"
+        "--strategy", type=click.Choice(get_args(StrategyName)), help="What the LLM reads. [sliding]"
     ),
     "depth": click.option("--depth", type=int, metavar="N", help="Candidates to re-rank, from the top. [100]"),
     "llm_depth": click.option("--llm-depth", type=int, metavar="N", help="Of those, how many the LLM reads. [all]"),
     "window": click.option("--window", type=int, metavar="N", help="Passages in a window. [20]"),
     "stride": click.option("--stride", type=int, metavar="N", help="Passages a window moves up. [10]"),
+    "top": click.option("--top", type=int, metavar="N", help="How many at the top are to be right. [10]"),
     "prompt": click.option("--prompt", metavar="NAME|FILE", help="The template; see `listwise prompts`."),
     "on_bad_answer": click.option(
         "--on-bad-answer",

@@ -1,0 +1,111 @@
+"""Strategies by name: how each is made, what it asks of a window, and how many windows it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple, get_args
+
+from listwise.errors import ConfigError
+from listwise.strategies import pairwise, pointwise, setwise
+from listwise.strategies.base import Question, Strategy
+from listwise.strategies.first import first
+from listwise.strategies.single import full, single
+from listwise.strategies.sliding import sliding, window_starts
+
+StrategyName = Literal["sliding", "single", "full", "first", "pointwise", "pairwise", "pairwise-all", "setwise"]
+
+
+class Sizes(NamedTuple):
+    """What strategies are made to measure by, in passages. Each heeds those that mean something to it."""
+
+    window: int
+    """In a window, at most."""
+    stride: int
+    """That a window moves up."""
+    depth: int
+    """That are looked at, from the head."""
+    top: int
+    """At the head that are to be right."""
+
+    @property
+    def children(self) -> int:
+        """Of a node of a heap whose windows are within the limit."""
+        return min(setwise.CHILDREN, self.window - 1)
+
+
+class Known(NamedTuple):
+    """A strategy that has a name."""
+
+    make: Callable[[Sizes], Strategy]
+    most_windows: Callable[[int, Sizes], int]
+    """That it asks for over so many candidates, none below the depth, whatever the answers."""
+    question: Question = "order"
+
+
+_STRATEGIES: dict[StrategyName, Known] = {
+    "sliding": Known(
+        lambda s: sliding(s.window, s.stride, s.depth), lambda n, s: len(window_starts(n, s.window, s.stride))
+    ),
+    "single": Known(lambda s: single(min(s.window, s.depth)), lambda n, s: int(n > 1)),
+    "full": Known(lambda s: full(s.depth), lambda n, s: int(n > 1)),
+    "first": Known(
+        lambda s: first(s.window, s.stride, s.depth),
+        lambda n, s: len(window_starts(n, s.window, s.stride)),
+        "first",
+    ),
+    "pointwise": Known(lambda s: pointwise.pointwise(s.depth), lambda n, s: pointwise.most_windows(n), "relevance"),
+    "pairwise": Known(
+        lambda s: pairwise.bubbling(s.top, s.depth), lambda n, s: pairwise.most_windows(n, s.top), "choice"
+    ),
+    "pairwise-all": Known(lambda s: pairwise.allpairs(s.depth), lambda n, s: pairwise.most_windows(n, n), "choice"),
+    "setwise": Known(
+        lambda s: setwise.setwise(s.children, s.top, s.depth),
+        lambda n, s: setwise.most_windows(n, s.children, s.top),
+        "choice",
+    ),
+}
+
+
+def make(name: str, *, window: int, stride: int, depth: int, top: int = 10) -> Strategy:
+    """The strategy called ``name``, for the best ``top`` of the first ``depth`` candidates.
+
+    Raises:
+        ConfigError: the name is unknown, or the sizes do not go together.
+    """
+    return _known(name).make(_sizes(window, stride, depth, top))
+
+
+def question_of(name: str) -> Question:
+    """What the strategy called ``name`` asks of a window.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    return _known(name).question
+
+
+def most_windows(name: str, n: int, *, window: int, stride: int, depth: int, top: int = 10) -> int:
+    """How many windows the strategy called ``name`` asks for over ``n`` candidates at most, whatever the answers.
+
+    Raises:
+        ConfigError: the name is unknown, or the sizes do not go together.
+    """
+    return _known(name).most_windows(min(n, depth), _sizes(window, stride, depth, top))
+
+
+def _known(name: str) -> Known:
+    if name not in _STRATEGIES:
+        raise ConfigError(f"no strategy {name!r}; there are: {', '.join(get_args(StrategyName))}")
+    return _STRATEGIES[name]
+
+
+def _sizes(window: int, stride: int, depth: int, top: int) -> Sizes:
+    if window < 2:
+        raise ConfigError(f"window is {window}: a window orders at least 2 passages")
+    if not 1 <= stride < window:
+        raise ConfigError(f"stride is {stride}: it must be at least 1 and less than the window, {window}")
+    if depth < 1:
+        raise ConfigError(f"depth is {depth}: at least one candidate must be looked at")
+    if top < 1:
+        raise ConfigError(f"top is {top}: at least one candidate is to be right")
+    return Sizes(window, stride, depth, top)
