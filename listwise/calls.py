@@ -15,8 +15,8 @@ AnswerForm = Literal["text", "order", "first", "choice", "relevance"]
 """What an answer is to look like:
 
 ``text``       an order of the passages in free text
-``order``      an order of identifiers 1..``passages`` to which the server constrains the answer (JSON schema, guided
-               decoding), in whatever form the provider offers
+``order``      an order of identifiers 1..``passages`` to which the server constrains the answer (JSON schema,
+               guided decoding), in whatever form the provider offers
 ``first``      the beginning of an order of labels: the log-probabilities of the labels there are the order (FIRST,
                arXiv 2406.15657)
 ``choice``     the label of the most relevant passage (setwise, arXiv 2310.09497; pairwise, arXiv 2306.17563)
@@ -93,8 +93,8 @@ class Completion:
     """The model's name as the server gave it."""
     finish: Literal["stop", "length", "refusal", "other"] = "stop"
     leading: tuple[Alternatives, ...] | None = None
-    """For each of the first tokens of the answer, what might have stood there; None where it was not asked for or is
-    not given."""
+    """For each of the first tokens of the answer, what might have stood there; None where it was not asked for or
+    is not given."""
     pace: Pace | None = field(default=None, compare=False)
     """What the provider said about its rate limits; no part of the answer, and not kept with it."""
 

@@ -1,4 +1,4 @@
-"""The forms of answers: which question each answers, how much is said, how it is read, and how it is asked again."""
+"""The forms of answers: which question each answers, how long it is, how it is read, and how it is asked again."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
+from pydantic import Field
+
 from listwise.calls import ALTERNATIVES, LEADING_TOKENS, Alternatives, Call
 from listwise.models.answers import Body
 
@@ -12,17 +14,17 @@ ROUNDING = 1e-3
 """How far above 0 a log-probability is taken for 0."""
 
 
-class _Alternative(Body):
+class Alternative(Body):
+    """A token, and how likely it was."""
+
     token: str
     logprob: float
 
 
-class Place(Body):
+class Place(Alternative):
     """One token of an answer, and what might have stood there."""
 
-    token: str
-    logprob: float
-    top_logprobs: list[_Alternative] = []
+    top_logprobs: tuple[Alternative, ...] = Field(default=(), strict=False)
 
     @property
     def alternatives(self) -> Alternatives:
@@ -30,6 +32,7 @@ class Place(Body):
 
         A token that is stated twice (bytes of different characters look alike) has the higher one."""
         likely: dict[str, float] = {}
+        each: Alternative
         for each in (*self.top_logprobs[:ALTERNATIVES], self):
             if isfinite(each.logprob) and each.logprob <= ROUNDING:
                 logprob = min(0.0, each.logprob)

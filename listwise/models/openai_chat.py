@@ -137,5 +137,5 @@ def read(content: bytes, call: Call, failures: Failures) -> Completion:
         usage=believed(usage, call, identity.name, text),
         served_by=answer.model or identity.model,
         finish="refusal" if refusal else _FINISHES.get(choice.finish_reason, "other"),
-        leading=leading(call, choice.logprobs and choice.logprobs.content),
+        leading=leading(call, choice.logprobs.content if choice.logprobs else None),
     )

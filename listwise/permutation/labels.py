@@ -1,8 +1,8 @@
-"""Reads which passage an answer names as the most relevant: by the log-probabilities of labels, else from its text.
+"""Reads which passage an answer finds most relevant: by the log-probabilities of labels, else from its text.
 
-In text, these say it, the first that does: the whole answer is a label; a conclusion (``the most relevant passage is
-B``, ``"label": "B"``), the last one; a comparison (``Passage B is more relevant than``); the answer begins with a
-label and a full stop, or has one alone on a line; or only one label is mentioned at all.
+In text, these say it, the first that does: the whole answer is a label; a conclusion (``the most relevant passage
+is B``, ``"label": "B"``), the last one; a comparison (``Passage B is more relevant than``); the answer begins with
+a label and a full stop, or has one alone on a line; or only one label is mentioned at all.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ _NOT = re.compile(r"\W{0,4}\s(?:(?:is|are|does|do|was)\s?(?:not|n't)|(?:lacks|fa
 _LOWER = re.compile(r"\s+(?!(?:because|since|as|is|for|over|and|or|with)\b)[a-z]")
 LONGEST_LINE = 60
 """Characters of a line that may be nothing but a label with what it is called."""
+_OPENING = ("[", "(", "<", "{", '"', "'", "`", "*", "_")
 _NAMED = re.compile(rf"\b{_NAMES}\b", re.IGNORECASE)
 
 
@@ -100,16 +101,16 @@ def named(text: str, n: int) -> int | None:
     if refuses(text):
         return None
     begins = _BEGINNING.match(text)
-    alone = (_WHOLE.fullmatch(line) for line in text.splitlines()[::-1] if len(line) <= LONGEST_LINE)
-    for at in (
+    lines = (_WHOLE.fullmatch(line) for line in text.splitlines()[::-1] if len(line) <= LONGEST_LINE)
+    said: list[int | None] = [
         *_compared(text, n),
-        *((_believed(begins, n),) if begins else ()),
-        *(_position(line["label"], n) for line in alone if line),
-    ):
-        if at is not None:
-            return at
-    mentioned = set(_mentioned(text, n))
-    return mentioned.pop() if len(mentioned) == 1 else None
+        _believed(begins, n) if begins else None,
+        *(_position(line["label"], n) for line in lines if line),
+    ]
+    if (best := next((at for at in said if at is not None), None)) is not None:
+        return best
+    mentioned = list(dict.fromkeys(_mentioned(text, n)))
+    return mentioned[0] if len(mentioned) == 1 else None
 
 
 def _conclusions(text: str, n: int) -> list[int]:
@@ -140,13 +141,12 @@ def _denied(match: re.Match[str]) -> bool:
 
 def _believed(match: re.Match[str], n: int) -> int | None:
     """The position of a label, unless it is a word: ``A passage``, ``I think``, ``passage a day``."""
-    label, before, end = match["label"], match["before"], match.end("label")
-    marked = before.rstrip()[-1:] in tuple("[(\"'*`{<_")
-    if not marked and (label.islower() or label in "AI") and _LOWER.match(match.string, end):
-        if label.islower() or not _NAMED.search(before):
+    label, before = match["label"], match["before"]
+    if not before.rstrip().endswith(_OPENING):
+        named = _NAMED.search(before) is not None
+        alone = _LOWER.match(match.string, match.end("label")) is None
+        if not (named or alone or label not in "AI" if label.isupper() else named and alone):
             return None
-    if label.islower() and not marked and not _NAMED.search(before):
-        return None
     return _position(label, n)
 
 

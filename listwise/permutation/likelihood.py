@@ -63,7 +63,9 @@ def likelihood(
         return None
     _, alternatives, shares = best
     logprobs = tuple(log(share) if share > 0 else None for share in shares)
-    known = [logprob for logprob in (*alternatives.values(), *logprobs) if logprob is not None and possible(logprob)]
+    known = [
+        logprob for logprob in (*alternatives.values(), *logprobs) if logprob is not None and possible(logprob)
+    ]
     return Likelihood(logprobs, min(0.0, *known) - BELOW)
 
 

@@ -23,7 +23,8 @@ _CONCLUSION = re.compile(
 )
 _UNDECIDED = re.compile(r"\b(?:whether|if)\s[^.\n]{0,80}", re.IGNORECASE)
 _DENIED = re.compile(
-    r"\b(?:irrelevant\b|no\s+relevan\w*|(?:not|\w{1,8}n't|can\s?not)\s+(?:\w+\s+){0,2}(?:relevant|answer)\w*)", re.IGNORECASE
+    r"\b(?:irrelevant\b|no\s+relevan\w*|(?:not|\w{1,8}n't|can\s?not)\s+(?:\w+\s+){0,2}(?:relevant|answer)\w*)",
+    re.IGNORECASE,
 )
 _AFFIRMED = re.compile(r"\b(?:is|are|seems|appears)\s+(?:\w+\s+){0,2}relevant\b|\banswers\s+the\b", re.IGNORECASE)
 

@@ -55,7 +55,8 @@ _SQUARE_TOKEN = (
 _ACTING = re.compile(f"{_IDENTIFIER}|{_BAR_TOKEN}|{_ANGLE_TOKEN}|{_SQUARE_TOKEN}")
 
 _LETTER = rf"[{_OPENING}] ?[^\W\d_] ?[{_CLOSING}]"
-_HEADING = r"(?:(?<=passage)|(?<=document)|(?<=candidate)|(?<=doc))(?P<apart>[\s*_#-]{1,4})(?P<letter>[^\W\d_])[\s*_]{0,4}[:：﹕︓։∶ː꞉]"
+_NAMED = r"(?:(?<=passage)|(?<=document)|(?<=candidate)|(?<=doc))"
+_HEADING = rf"{_NAMED}[\s*_#-]{{1,4}}(?P<letter>[^\W\d_])[\s*_]{{0,4}}[:：﹕︓։∶ː꞉]"
 _LABELS = re.compile(f"{_LETTER}|{_HEADING}", re.IGNORECASE)
 
 _TAG = re.compile(r"[<＜](?=[/!?\w])([^<>＜＞]*+)([>＞]?)")

@@ -103,9 +103,7 @@ class Head(Passage):
         words = text.split(None, rules.words)
         first = " ".join(words[: rules.words])
         widest = rules.words * WIDEST_CHARS
-        self._whole = Excerpt.of(
-            clean(first[:widest]), cut=len(words) > rules.words or len(first) > widest
-        )
+        self._whole = Excerpt.of(clean(first[:widest]), cut=len(words) > rules.words or len(first) > widest)
 
     @cached_property
     def _ends(self) -> list[int]:

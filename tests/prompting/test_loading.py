@@ -104,7 +104,7 @@ def test_an_unknown_name_lists_those_there_are_and_the_closest() -> None:
         ("messages:", "messages:\n  - passages", "and no lone `- passages`"),
         ("passages: |\n  [{id}] {content}\n", "", "passages: is missing"),
         ("passages: |\n  [{id}] {content}\n", "passages: 3\n", "passages: must be a list, or a text"),
-        ("answer: ", "form: json\nanswer: ", "form: must be 'text' or 'order'"),
+        ("answer: ", "form: json\nanswer: ", "form: must be 'text', 'order', 'first', 'choice' or 'relevance'"),
         ("answer: ", "content: {words: '300'}\nanswer: ", "content.words: must be a whole number, without quotes"),
         ("answer: ", "content: {words: 0}\nanswer: ", "content.words: Input should be greater than or equal to 1"),
         ("answer: ", "content: {words: 5}\nanswer: ", "content: floor is 10, more than the 5 that are kept"),
