@@ -9,7 +9,11 @@ from listwise.errors import ConfigError
 from listwise.forms import FORMS, forms_for
 from listwise.models.base import LikelihoodModel, Model
 from listwise.prompting import Template, load_template, template_names
-from listwise.strategies import Question, Strategy
+from listwise.strategies import Question, Strategy, play
+from listwise.strategies.base import windows_of
+
+ENOUGH = 2 * len(LABELS)
+"""Candidates that are enough to see whether a strategy's windows have more passages than there are labels."""
 
 _DEFAULTS: dict[Question, str] = {"first": "first", "choice": "setwise", "relevance": "pointwise"}
 
@@ -21,15 +25,13 @@ class Asked(NamedTuple):
     """Its name."""
     question: Question
     widest: int
-    """Passages in its largest window."""
+    """Passages in its largest window; `ENOUGH` stands for more."""
 
     @classmethod
     def by(cls, name: str, question: Question, strategy: Strategy, depth: int) -> Asked:
-        """What a strategy asks over ``depth`` candidates, judging by its first step."""
-        play = strategy(depth)
-        step = next(play, None)
-        play.close()
-        return cls(name, question, max((len(window) for window in step.windows), default=0) if step else 0)
+        """What a strategy asks over ``depth`` candidates, judging by a play in which every window keeps its order."""
+        steps = play(strategy, min(depth, ENOUGH), lambda window: None)
+        return cls(name, question, max(map(len, windows_of(steps)), default=0))
 
 
 def template_for(asked: Asked, model: Model, prompt: str | None = None) -> Template:
@@ -49,13 +51,13 @@ def template_for(asked: Asked, model: Model, prompt: str | None = None) -> Templ
         )
     if template.labelled and asked.widest > len(LABELS):
         raise ConfigError(
-            f"the template {template.name} has labels for {len(LABELS)} passages, and the strategy "
-            f"{asked.strategy} shows {asked.widest} at once: use a smaller window"
+            f"the template {template.name} has labels for {len(LABELS)} passages, and the strategy {asked.strategy} "
+            "shows more at once: use a smaller window"
         )
     if template.form == "first" and not gives_logprobs(model):
         raise ConfigError(
             f"{name} gives no log-probabilities, from which the template {template.name} reads the order: use a "
-            "model that does not reason, through an interface of OpenAI's, or another strategy"
+            "model that does not reason, through Chat Completions (api: chat), or another strategy"
         )
     return template
 

@@ -30,7 +30,8 @@ def request(
 ) -> dict[str, Any]:
     """The body of a request. The interface has no seed, and keeps answers for 30 days unless told not to.
 
-    Service tiers are as in `listwise.models.openai_chat`.
+    Service tiers are as in `listwise.models.openai_chat`. Only OpenAI's own host is asked for log-probabilities:
+    others give none here, and llama.cpp's server turns the question down.
     """
     sampling = call.sampling
     body: dict[str, Any] = {
@@ -49,7 +50,7 @@ def request(
     if call.form == "order":
         schema = {"name": "order", "strict": True, "schema": order_schema(call.passages)}
         body["text"] = {"format": {"type": "json_schema", **schema}}
-    if call.weighed and traits.gives_logprobs:
+    if call.weighed and traits.gives_logprobs and own_host:
         body |= {"include": ["message.output_text.logprobs"], "top_logprobs": ALTERNATIVES}
     return body
 

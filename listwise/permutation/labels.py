@@ -14,7 +14,7 @@ from listwise.calls import LABELS
 from listwise.permutation.glyphs import plain
 from listwise.permutation.likelihood import by_likelihood, label_of, likelihood
 from listwise.permutation.outcome import Failure, Parsed
-from listwise.permutation.parts import clipped, spans, without_thinking
+from listwise.permutation.parts import Said, clipped, spans, without_thinking
 from listwise.permutation.refusals import refuses, why_unread
 
 _NAMES = r"(?:passage|document|doc|candidate|option|text|label|choice)"
@@ -66,20 +66,25 @@ _NAMED = re.compile(rf"\b{_NAMES}\b", re.IGNORECASE)
 def parse_choice(answer: str, n: int, leading: Sequence[Mapping[str, float]] | None = None) -> Parsed:
     """Read which of ``n`` labelled passages an answer finds most relevant; never raises.
 
-    With log-probabilities, all passages are in order, and ``scores`` has how likely each label was; from text, the
-    passage named comes first and is the only identifier. What a model thought aloud has no log-probabilities of an
-    answer.
+    With log-probabilities that settle it, or where the text names no passage, all passages are in order, and
+    ``scores`` has how likely each label was; from text, the passage named comes first and is the only identifier.
+    What a model thought aloud has no log-probabilities of an answer.
 
     Args:
         answer: the raw text of a model.
         n: how many passages were shown, under the first ``n`` labels.
         leading: what might have stood at the first places of the answer.
     """
-    said = without_thinking(plain(answer)[0])
-    if leading and said.text == plain(answer)[0]:
-        found = likelihood(leading, n, label_of)
-        if found is not None:
-            return by_likelihood(found)
+    heard = plain(answer)[0]
+    said = without_thinking(heard)
+    found = likelihood(leading, n, label_of) if leading and said.text == heard else None
+    if found is not None and found.settled:
+        return by_likelihood(found)
+    text = _read_text(said, n)
+    return text if text.failure is None or found is None else by_likelihood(found)
+
+
+def _read_text(said: Said, n: int) -> Parsed:
     if not said.text.strip():
         return Parsed.failed(n, "unfinished" if said.unfinished else "empty")
     text = clipped(said.text, n).replace("_", " ")

@@ -1,7 +1,8 @@
 """Reads what a model finds likely, where it is asked for one label or one word: from log-probabilities.
 
 The label that counts is not always the first token: ``[`` may come before it, or ``Passage``. What counts is the
-first place at which labels have half of the probability, or else the one at which they have most.
+first place at which labels have half of the probability: there, the answer is settled. Where there is none such, a
+text may say more; what labels are worth at the place where they have most is better than nothing.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Likelihood(NamedTuple):
     """None for an answer that is not among the alternatives."""
     floor: float
     """Log-probability for those: less than that of anything named."""
+    settled: bool
+    """Whether they have half of the probability at their place."""
 
     @property
     def filled(self) -> tuple[float, ...]:
@@ -61,12 +64,12 @@ def likelihood(
             break
     if best is None or best[0] < LEAST:
         return None
-    _, alternatives, shares = best
+    total, alternatives, shares = best
     logprobs = tuple(log(share) if share > 0 else None for share in shares)
     known = [
         logprob for logprob in (*alternatives.values(), *logprobs) if logprob is not None and possible(logprob)
     ]
-    return Likelihood(logprobs, min(0.0, *known) - BELOW)
+    return Likelihood(logprobs, min(0.0, *known) - BELOW, total >= SETTLED)
 
 
 def parse_first(leading: Sequence[Mapping[str, float]] | None, n: int) -> Parsed:

@@ -88,7 +88,7 @@ def _places(said: Said) -> list[dict[str, Any]]:
 def _response(asked: Asked, said: Said) -> dict[str, Any]:
     i, o = counted(asked, said)
     cut = said.finish == "length"
-    part = (
+    part: dict[str, Any] = (
         {"type": "refusal", "refusal": said.text}
         if said.finish == "refusal"
         else {"type": "output_text", "text": said.text, "annotations": []}

@@ -59,14 +59,21 @@ def test_a_server_without_log_probabilities_is_told_from_one_that_names_no_label
     unweighed = parse_first(None, 3)
     assert unweighed.failure == "unweighed"
     assert str(unweighed.error).startswith("the server gives no log-probabilities: ")
-    for leading in ([], [{}], [{"I": -0.1, "Sorry": -2.0}], [{"A": -20.0, "Okay": -0.0}]):
-        assert parse_first(leading, 3).failure == "unreadable"
+    for likely in ({}, {"I": -0.1, "Sorry": -2.0}, {"A": -20.0, "Okay": -0.0}):
+        assert parse_first([likely], 3).failure == "unreadable"
 
 
 def test_a_choice_by_log_probabilities_grades_all_passages() -> None:
     parsed = parse_choice("A", 3, [{"A": log(0.5), "C": log(0.3), "B": log(0.2)}])
     assert parsed.identifiers == (1, 3, 2)
     assert parsed.scores == pytest.approx((log(0.5), log(0.2), log(0.3)))
+
+
+def test_log_probabilities_that_settle_nothing_yield_to_what_the_text_names() -> None:
+    prose = [{"The": log(0.9), "A": log(0.04), "B": log(0.02)}, {"most": -0.1}]
+    assert parse_choice("The most relevant passage is B", 2, prose).identifiers == (2,)
+    assert parse_choice("The passages are alike", 2, prose).identifiers == (1, 2)
+    assert parse_choice("The most relevant passage is B", 2, [*prose, {"A": -0.1}]).identifiers == (1, 2)
 
 
 @pytest.mark.parametrize("leading", [None, [], [{}], [{"Sorry": -0.1}], [{"A": NAN}], [{"A": 5.0}]])
