@@ -29,7 +29,7 @@ class Asked(NamedTuple):
 
     @classmethod
     def by(cls, name: str, question: Question, strategy: Strategy, depth: int) -> Asked:
-        """What a strategy asks over ``depth`` candidates, judging by a play in which every window keeps its order."""
+        """What a strategy asks over ``depth`` candidates, judging by a play that changes no order."""
         steps = play(strategy, min(depth, ENOUGH), lambda window: None)
         return cls(name, question, max(map(len, windows_of(steps)), default=0))
 
@@ -51,8 +51,8 @@ def template_for(asked: Asked, model: Model, prompt: str | None = None) -> Templ
         )
     if template.labelled and asked.widest > len(LABELS):
         raise ConfigError(
-            f"the template {template.name} has labels for {len(LABELS)} passages, and the strategy {asked.strategy} "
-            "shows more at once: use a smaller window"
+            f"the template {template.name} has labels for {len(LABELS)} passages, and the strategy "
+            f"{asked.strategy} shows more at once: use a smaller window"
         )
     if template.form == "first" and not gives_logprobs(model):
         raise ConfigError(
