@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from listwise.calls import LABELS
 from listwise.permutation.glyphs import plain
 from listwise.permutation.likelihood import by_likelihood, label_of, likelihood
-from listwise.permutation.outcome import Failure, Parsed
+from listwise.permutation.outcome import Parsed
 from listwise.permutation.parts import Said, clipped, spans, without_thinking
 from listwise.permutation.refusals import refuses, why_unread
 
@@ -57,10 +57,11 @@ _MENTION = re.compile(_LABEL, re.IGNORECASE)
 _OR = re.compile(r"\W{0,4}\s(?:or|and)\s", re.IGNORECASE)
 _NOT = re.compile(r"\W{0,4}\s(?:(?:is|are|does|do|was)\s?(?:not|n't)|(?:lacks|fails))\b", re.IGNORECASE)
 _LOWER = re.compile(r"\s+(?!(?:because|since|as|is|for|over|and|or|with)\b)[a-z]")
-LONGEST_LINE = 60
-"""Characters of a line that may be nothing but a label with what it is called."""
 _OPENING = ("[", "(", "<", "{", '"', "'", "`", "*", "_")
 _NAMED = re.compile(rf"\b{_NAMES}\b", re.IGNORECASE)
+
+LONGEST_LINE = 60
+"""Characters of a line that may be nothing but a label with what it is called."""
 
 
 def parse_choice(answer: str, n: int, leading: Sequence[Mapping[str, float]] | None = None) -> Parsed:
@@ -81,7 +82,7 @@ def parse_choice(answer: str, n: int, leading: Sequence[Mapping[str, float]] | N
     if found is not None and found.settled:
         return by_likelihood(found)
     text = _read_text(said, n)
-    return text if text.failure is None or found is None else by_likelihood(found)
+    return by_likelihood(found) if found is not None and text.failure in {"empty", "unreadable"} else text
 
 
 def _read_text(said: Said, n: int) -> Parsed:
@@ -93,8 +94,7 @@ def _read_text(said: Said, n: int) -> Parsed:
         at = named(part, n)
         if at is not None:
             return Parsed(n, (at + 1,), form="label")
-    failure: Failure = why_unread(text, unfinished=said.unfinished)
-    return Parsed.failed(n, failure)
+    return Parsed.failed(n, why_unread(text, unfinished=said.unfinished))
 
 
 def named(text: str, n: int) -> int | None:

@@ -33,7 +33,8 @@ def parse_relevance(answer: str, leading: Sequence[Mapping[str, float]] | None =
     """Read whether one passage is relevant; never raises.
 
     The score is the log-odds of yes against no where log-probabilities have either, a word that is not among the
-    alternatives being less likely than all that are; else 1 for yes and 0 for no.
+    alternatives being less likely than all that are; else 1 for yes and 0 for no. In a refusal, they count only if
+    they have half of the probability.
 
     Args:
         answer: the raw text of a model.
@@ -43,7 +44,7 @@ def parse_relevance(answer: str, leading: Sequence[Mapping[str, float]] | None =
     said = without_thinking(text)
     if leading and said.text == text:
         found = likelihood(leading, len(_WORDS), lambda token: _WORDS.index(token) if token in _WORDS else None)
-        if found is not None:
+        if found is not None and (found.settled or not refuses(text)):
             yes, no = found.filled
             return _graded(yes - no, "logprobs")
     if not said.text.strip():

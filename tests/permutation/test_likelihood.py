@@ -76,6 +76,12 @@ def test_log_probabilities_that_settle_nothing_yield_to_what_the_text_names() ->
     assert parse_choice("The most relevant passage is B", 2, [*prose, {"A": -0.1}]).identifiers == (1, 2)
 
 
+def test_a_refusal_is_none_the_less_one_for_a_trace_of_a_label() -> None:
+    sorry = [{"I": log(0.9), "A": log(0.05), "No": log(0.04)}]
+    assert parse_choice("I cannot say.", 2, sorry).failure == "refused"
+    assert parse_relevance("I cannot say.", sorry).failure == "refused"
+
+
 @pytest.mark.parametrize("leading", [None, [], [{}], [{"Sorry": -0.1}], [{"A": NAN}], [{"A": 5.0}]])
 def test_without_them_a_choice_and_a_verdict_are_read_from_the_text(leading: list[dict[str, float]] | None) -> None:
     assert parse_choice("Passage B", 2, leading).form == "label"
