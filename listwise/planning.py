@@ -27,7 +27,7 @@ from listwise.spend.ledger import Sample
 from listwise.spend.money import usd_of
 from listwise.spend.prices import bound
 from listwise.spend.tab import Budget, Tab
-from listwise.strategies import make
+from listwise.strategies import make, most_windows
 from listwise.tiers import LlmTier, ReadyModel
 from listwise.types import Request, Route, Usage
 
@@ -176,7 +176,8 @@ async def plan_strategy(
     if name != tier.strategy:
         tier = tier.playing(name)
     depth = policy.llm_depth or policy.depth
-    strategy = make(name, window=policy.window, stride=policy.stride, depth=depth, top=policy.top)
+    measures = {"window": policy.window, "stride": policy.stride, "depth": depth, "top": policy.top}
+    strategy = make(name, **measures)
     sums = [NOTHING, NOTHING, NOTHING]
     calls = cached = read = 0
     longest = 0
@@ -195,9 +196,10 @@ async def plan_strategy(
             return layer, await engine.rank(request, prior, Tab(request.query.qid, within), scores=scores)
 
         layer, outcome = await played(budget)
-        sizes = layer.sizes
+        longest_play = layer
         if budget.counts_tokens:  # cheaper answers than expected leave room for more calls
-            sizes = (await played(replace(budget, usd=None, tokens=None)))[0].sizes
+            longest_play, _ = await played(replace(budget, usd=None, tokens=None))
+        sizes = longest_play.most_sizes(most_windows(name, len(prior), **measures), budget.calls)
         tokens_in, tokens_out, usd = _bounded(layer, sizes, tier, policy, request, prior)
         for at, span in enumerate((tokens_in, tokens_out, usd)):
             sums[at] += span
@@ -229,10 +231,13 @@ class _Estimator:
         self.sizes: list[int] = []
         """Passages of each call that may have to be bought: those after the first one depend on its answer, and may
         not be in the cache after all."""
+        self.calls = self.largest = 0
+        """How many there were, and the passages of the largest."""
 
     async def ask(self, call: Call, tab: Tab) -> Answer:
         """See `Layer.ask`."""
         llm = self._llm
+        self.calls, self.largest = self.calls + 1, max(self.largest, call.passages)
         if self._store is not None:
             stored = await self._store.get(cache_key(llm.model.identity, call))
             if stored is not None:
@@ -253,6 +258,13 @@ class _Estimator:
         )
         self.sizes.append(call.passages)
         return Answer(Completion(text, Usage(), llm.name, leading=leading))
+
+    def most_sizes(self, windows: int, calls: int | None) -> list[int]:
+        """``sizes``, if other answers make the play as long as it can become: so many windows, of which so many may
+        be bought."""
+        bought = len(self.sizes)
+        more = min(windows - self.calls, windows if calls is None else calls - bought)
+        return [*self.sizes, *[self.largest] * more] if bought else []
 
     def _input(self, call: Call) -> Span:
         estimate = self._llm.counter.call_estimate(call)

@@ -85,6 +85,19 @@ def test_the_bill_is_near_the_plan_and_never_above_the_high_figure(
         assert abs(bill(server) / line.usd.expected - 1) < 0.1
 
 
+@pytest.mark.parametrize("strategy", ["setwise", "topdown", "tournament", "blitz"])
+def test_the_bill_is_never_above_the_high_figure_where_the_answers_say_how_much_is_read(
+    requests: list[Request], server: ScriptedServer, tmp_path: Path, strategy: StrategyName
+) -> None:
+    with Reranker(**settings(server, tmp_path, strategy=strategy, window=8, stride=4)) as reranker:
+        (line,) = reranker.plan(requests).strategies
+        receipts = [ranking.receipt for ranking in reranker.rerank_many(requests)]
+    calls = sum(receipt.calls for receipt in receipts)
+    assert (calls > line.calls) == (strategy in {"setwise", "topdown"})
+    assert bill(server) <= line.usd.high
+    assert sum(receipt.input_tokens for receipt in receipts) <= line.input_tokens.high
+
+
 def test_what_is_cached_costs_nothing_in_the_plan_either(
     requests: list[Request], server: ScriptedServer, tmp_path: Path
 ) -> None:

@@ -6,13 +6,25 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
 from listwise.errors import ConfigError
-from listwise.strategies import pairwise, pointwise, setwise
+from listwise.strategies import blitz, pairwise, pointwise, setwise, topdown, tournament
 from listwise.strategies.base import Question, Strategy
 from listwise.strategies.first import first
 from listwise.strategies.single import full, single
 from listwise.strategies.sliding import sliding, window_starts
 
-StrategyName = Literal["sliding", "single", "full", "first", "pointwise", "pairwise", "pairwise-all", "setwise"]
+StrategyName = Literal[
+    "sliding",
+    "single",
+    "full",
+    "first",
+    "pointwise",
+    "pairwise",
+    "pairwise-all",
+    "setwise",
+    "topdown",
+    "tournament",
+    "blitz",
+]
 
 
 class Sizes(NamedTuple):
@@ -62,6 +74,15 @@ _STRATEGIES: dict[StrategyName, Known] = {
         lambda s: setwise.setwise(s.children, s.top, s.depth),
         lambda n, s: setwise.most_windows(n, s.children, s.top),
         "choice",
+    ),
+    "topdown": Known(
+        lambda s: topdown.topdown(s.window, s.top, s.depth), lambda n, s: topdown.most_windows(n, s.window, s.top)
+    ),
+    "tournament": Known(
+        lambda s: tournament.tournament(s.window, s.depth), lambda n, s: tournament.most_windows(n, s.window)
+    ),
+    "blitz": Known(
+        lambda s: blitz.blitz(s.window, s.top, s.depth), lambda n, s: blitz.most_windows(n, s.window, s.top)
     ),
 }
 
