@@ -14,7 +14,9 @@ from listwise import Candidate, Query, Request, Reranker
 from listwise.asking import Asker, Reply
 from listwise.calls import LABELS, AnswerForm, Call, Completion, Message, Sampling
 from listwise.errors import AnswerError, ConfigError, Refused, Unreadable
+from listwise.forms import FORMS, forms_for
 from listwise.layers import Answer
+from listwise.permutation import complete
 from listwise.policy import OnBadAnswer
 from listwise.prompt_choice import default_prompt
 from listwise.reading import Reading
@@ -273,3 +275,14 @@ async def test_alternatives_come_back_from_the_cache(tmp_path: Path) -> None:
     again = await reranker(model, **settings).arerank(request(6))
     assert first.docids == again.docids == tuple(f"d{at}" for at in range(5, -1, -1))
     assert (len(model.asked), again.receipt.cache_hits) == (1, 1)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("n", [1, 2, 3, 26, 40])
+def test_the_answer_that_plans_count_with_keeps_the_order_shown(form: AnswerForm, n: int) -> None:
+    n = 1 if form == "relevance" else n
+    text, leading = FORMS[form].as_shown(n)
+    parsed = FORMS[form].read(Completion(text, Usage(), "m", leading=leading), n)
+    assert complete(parsed) == tuple(range(n))
+    assert FORMS[form].is_whole(parsed)
+    assert forms_for(FORMS[form].question).count(form) == 1
