@@ -20,15 +20,12 @@ from listwise.errors import (
     LedgerFailed,
     Unreadable,
 )
+from listwise.forms import FORMS, Form
 from listwise.layers import Answer, Layer
-from listwise.permutation import Parsed, complete, parse
+from listwise.permutation import Parsed, complete
 from listwise.policy import OnBadAnswer
 from listwise.spend.tab import Tab
-
-REASK = (
-    "That answer does not name every passage once. Answer again with nothing but the identifiers of all {n} "
-    "passages, the most relevant first, for example [2] > [1]."
-)
+from listwise.strategies.base import Graded
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Reply:
     """What came of asking one window."""
 
     permutation: tuple[int, ...] | None = None
-    """Positions in the window, best first; None: keep its order."""
+    """Positions in the window, best first (a `Graded` one, where the answer grades them); None: keep its order."""
     error: str | None = None
     """Why there is no permutation."""
     stops: Literal["model", "query"] | None = None
@@ -57,14 +54,14 @@ class Reply:
 
 
 class Asker:
-    """Asks one model for the order of windows, under one policy for bad answers."""
+    """Asks one model about windows, under one policy for bad answers."""
 
     def __init__(self, layer: Layer, on_bad_answer: OnBadAnswer = "repair") -> None:
         self._layer = layer
         self._on_bad_answer = on_bad_answer
 
     async def ask(self, call: Call, tab: Tab) -> Reply:
-        """Ask for the order of the ``call.passages`` passages of a rendered window.
+        """Ask for what the form of a call says about the ``call.passages`` passages of a rendered window.
 
         Raises:
             AnswerError: the answer is incomplete or unreadable, and the policy is ``raise``.
@@ -79,32 +76,35 @@ class Asker:
             overflow = error if isinstance(error, ContextOverflow) else None
             stops: Literal["model"] | None = "model" if isinstance(error, Auth | BadRequest) else None
             return Reply(error=str(error), stops=stops, calls=int(error.sent), overflow=overflow)
-        first = Reply(calls=1, answers=(answer,), parsed=_parse(answer.completion, call.passages))
-        if self._on_bad_answer == "reask" and not _is_whole(first.parsed):
-            return self._read(tab.qid, await self._ask_again(call, first, tab))
-        return self._read(tab.qid, first)
+        form = FORMS[call.form]
+        parsed = _parse(answer.completion, form, call.passages)
+        reply = Reply(calls=1, answers=(answer,), parsed=parsed)
+        if self._on_bad_answer == "reask" and form.reask is not None and not form.is_whole(parsed):
+            question = form.reask(call.passages)
+            reply = await self._ask_again(call, question, reply, tab)
+        return self._read(tab.qid, form, reply)
 
-    async def _ask_again(self, call: Call, first: Reply, tab: Tab) -> Reply:
+    async def _ask_again(self, call: Call, question: str, first: Reply, tab: Tab) -> Reply:
         """Show the bad answer and ask once more; the better of both counts."""
         bad = first.answers[-1].completion.text.strip() or "(no answer)"
-        turns = (Message("assistant", bad), Message("user", REASK.format(n=call.passages)))
+        turns = (Message("assistant", bad), Message("user", question))
         try:
             answer = await self._layer.ask(replace(call, messages=(*call.messages, *turns)), tab)
         except (BudgetExceeded, LedgerFailed):
             return first
         except CallError as error:
             return replace(first, calls=1 + error.sent)
-        parsed = _parse(answer.completion, call.passages)
+        parsed = _parse(answer.completion, FORMS[call.form], call.passages)
         both = (*first.answers, answer)
         if first.parsed is not None and len(parsed.identifiers) < len(first.parsed.identifiers):
             return replace(first, calls=2, answers=both[::-1])
         return Reply(calls=2, answers=both, parsed=parsed)
 
-    def _read(self, qid: str, reply: Reply) -> Reply:
+    def _read(self, qid: str, form: Form, reply: Reply) -> Reply:
         """Turn the parsed answer into a permutation, or say why not, as the policy has it."""
         parsed = reply.parsed
         assert parsed is not None
-        whole = _is_whole(parsed)
+        whole = form.is_whole(parsed)
         if not whole and self._on_bad_answer == "raise":
             raise _complaint(qid, parsed)
         keeps = not whole and self._on_bad_answer == "keep"
@@ -112,17 +112,14 @@ class Asker:
             return replace(reply, error=str(why), keeps=keeps)
         if keeps:
             return replace(reply, error="the answer does not name every passage", keeps=True)
-        return replace(reply, permutation=complete(parsed))
+        order = complete(parsed)
+        return replace(reply, permutation=order if parsed.scores is None else Graded(order, parsed.scores))
 
 
-def _parse(completion: Completion, n: int) -> Parsed:
+def _parse(completion: Completion, form: Form, n: int) -> Parsed:
     """Read a raw answer; one that the server itself calls a refusal is one, if it ranks nothing."""
-    parsed = parse(completion.text, n)
+    parsed = form.read(completion, n)
     return Parsed.failed(n, "refused") if parsed.failure and completion.finish == "refusal" else parsed
-
-
-def _is_whole(parsed: Parsed | None) -> bool:
-    return parsed is not None and parsed.failure is None and len(parsed.identifiers) == parsed.n
 
 
 def _complaint(qid: str, parsed: Parsed) -> AnswerError:

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from string import ascii_uppercase
 from typing import Literal
 
 from listwise.pace import Pace
 from listwise.types import Usage
 
 Role = Literal["system", "user", "assistant"]
-AnswerForm = Literal["text", "order"]
-"""``text`` is free text; ``order`` asks the server to constrain the answer to an order of identifiers
-1..``passages`` (JSON schema, guided decoding), in whatever form the provider offers."""
+AnswerForm = Literal["text", "order", "first", "choice", "relevance"]
+"""What an answer is to look like:
+
+``text``       an order of the passages in free text
+``order``      an order of identifiers 1..``passages`` to which the server constrains the answer (JSON schema,
+               guided decoding), in whatever form the provider offers
+``first``      the beginning of an order of labels: the log-probabilities of the labels there are the order (FIRST,
+               arXiv 2406.15657)
+``choice``     the label of the most relevant passage (setwise, arXiv 2310.09497; pairwise, arXiv 2306.17563)
+``relevance``  yes or no to one passage
+
+The answers of the last three are weighed, see `Call.weighed`."""
+
+LABELS = ascii_uppercase
+"""What passages are called in prompts that ask for labels: a letter is one token, a number may be several."""
+ALTERNATIVES = 20
+"""Tokens whose log-probabilities are asked for at each place: the most that OpenAI and, by default, vLLM give."""
+LEADING_TOKENS = 8
+"""Tokens of an answer whose alternatives are kept. The one that counts is the first, or follows a bracket or a few
+words."""
+
+Alternatives = Mapping[str, float]
+"""The likeliest tokens at one place of an answer, with their log-probabilities: finite, at most 0."""
 
 ServiceTier = Literal["default", "flex"]
 """``flex`` is OpenAI's: slower, turned down at times, and at the price of a batch. It does not determine the
@@ -55,6 +77,11 @@ class Call:
     docids: tuple[str, ...] = field(default=(), compare=False)
     """The passages shown, in the order shown; likewise."""
 
+    @property
+    def weighed(self) -> bool:
+        """Whether log-probabilities are asked for, of a model that gives them."""
+        return self.form in {"first", "choice", "relevance"}
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -65,6 +92,9 @@ class Completion:
     served_by: str
     """The model's name as the server gave it."""
     finish: Literal["stop", "length", "refusal", "other"] = "stop"
+    leading: tuple[Alternatives, ...] | None = None
+    """For each of the first tokens of the answer, what might have stood there; None where it was not asked for or
+    is not given."""
     pace: Pace | None = field(default=None, compare=False)
     """What the provider said about its rate limits; no part of the answer, and not kept with it."""
 

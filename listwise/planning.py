@@ -18,6 +18,7 @@ from listwise.cache import AnswerStore, cache_key
 from listwise.calls import Call, Completion, ServiceTier
 from listwise.engine import Engine, Outcome
 from listwise.errors import InputError
+from listwise.forms import FORMS
 from listwise.layers import Answer
 from listwise.policy import Policy
 from listwise.receipts import Scored
@@ -172,6 +173,8 @@ async def plan_strategy(
     name: str, tier: LlmTier, policy: Policy, work: Sequence[Scored], habits: Habits
 ) -> StrategyPlan:
     """Play one strategy over requests, each in the order that the LLM would get it."""
+    if name != tier.strategy:
+        tier = tier.playing(name)
     depth = policy.llm_depth or policy.depth
     measures = {"window": policy.window, "stride": policy.stride, "depth": depth, "top": policy.top}
     strategy = make(name, **measures)
@@ -244,7 +247,7 @@ class _Estimator:
                 return Answer(stored, cached=True)
         most_in, most_out = llm.counter.call_bound(call), call.sampling.max_output_tokens
         hold = await tab.reserve(most_in + most_out, bound(llm.price, most_in, most_out) if llm.price else 0)
-        text = " > ".join(f"[{number}]" for number in range(1, call.passages + 1))
+        text, leading = FORMS[call.form].as_shown(call.passages)
         tokens_in, tokens_out = self._input(call), self._output(call, text)
         usage = self._usage(tokens_in.expected, tokens_out.expected)
         tab.settle(hold, usage, llm.price.cost(usage) if llm.price else 0)
@@ -254,7 +257,7 @@ class _Estimator:
             self._dollars(tokens_in.low, tokens_out.low), self._dollars(tokens_in.expected, tokens_out.expected), 0
         )
         self.sizes.append(call.passages)
-        return Answer(Completion(text, Usage(), llm.name))
+        return Answer(Completion(text, Usage(), llm.name, leading=leading))
 
     def most_sizes(self, windows: int, calls: int | None) -> list[int]:
         """``sizes``, if other answers make the play as long as it can become: so many windows, of which so many may

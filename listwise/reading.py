@@ -14,6 +14,7 @@ from listwise.calls import Call, Sampling
 from listwise.errors import ContextOverflow, InputError
 from listwise.prompting import Prompter, RequestPrompts, WindowPrompt
 from listwise.spend.tab import Tab
+from listwise.strategies.base import Graded
 from listwise.types import Request
 
 Count = Callable[[Call, Tab], Awaitable[int | None]]
@@ -68,9 +69,14 @@ class Reading:
 
     @property
     def permutation(self) -> tuple[int, ...] | None:
-        """The order of the whole window: what was not shown keeps its place."""
+        """The order of the whole window: what was not shown keeps its place, and is graded below all that was."""
         order, n = self.reply.permutation, len(self.window)
-        return order if order is None or not self.left_out else (*order, *range(n, n + self.left_out))
+        if order is None or not self.left_out:
+            return order
+        whole = (*order, *range(n, n + self.left_out))
+        if isinstance(order, Graded):
+            return Graded(whole, (*order.scores, *[min(order.scores) - 1] * self.left_out))
+        return whole
 
 
 class WindowReader:

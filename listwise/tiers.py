@@ -10,27 +10,27 @@ from typing import Protocol
 
 from listwise.asking import Asker
 from listwise.cache import AnswerCache, default_directory
-from listwise.calls import Sampling
+from listwise.calls import AnswerForm, Sampling
 from listwise.engine import Engine
+from listwise.forms import FORMS
 from listwise.layers import Counting, Layer, TokenCounts, stack
 from listwise.layers.counted import COUNT_TIMEOUT_S
 from listwise.log import get_logger
 from listwise.models.base import CountingModel, Model, Scorer
 from listwise.policy import Policy
-from listwise.prompting import Prompter, load_template
+from listwise.prompt_choice import Asked, template_for
+from listwise.prompting import Prompter
 from listwise.reading import WindowReader
 from listwise.spend.prices import Price, PriceBook, is_old, require_price
 from listwise.spend.tokens import TokenCounter, counter_for
-from listwise.strategies import make
+from listwise.strategies import make, question_of
 
 _log = get_logger(__name__)
 
-TOKENS_A_PASSAGE = 8
-"""Output tokens that one identifier of an answer takes at most, with its separator."""
-TOKENS_AROUND = 64
-"""Output tokens for what a model says around its answer."""
 REASONING_TOKENS = 8192
 """Output tokens for a model to reason with before it answers."""
+LEAST_OF_RESPONSES = 16
+"""Output tokens that OpenAI's Responses may be bounded to at least."""
 
 
 def load_local(name: str) -> Scorer | None:
@@ -66,14 +66,16 @@ class ReadyModel:
         return self.model.identity.name
 
     @classmethod
-    def of(cls, policy: Policy, model: Model, store: AnswerCache | None, *, capped: bool) -> ReadyModel:
-        """Put the layers around a model; no call is made.
+    def of(
+        cls, policy: Policy, asked: Asked, model: Model, store: AnswerCache | None, *, capped: bool
+    ) -> ReadyModel:
+        """Put the layers around a model that is asked so; no call is made.
 
         Raises:
             ConfigError: the template or a price is missing or does not fit.
         """
         name = model.identity.name
-        template = load_template(policy.prompt or default_prompt(name))
+        template = template_for(asked, model, policy.prompt)
         price = _price(policy, model, needed=policy.has_dollar_cap or capped)
         counter, counts = counter_for(name), _counts(policy, model, store)
         layer = stack(
@@ -87,7 +89,7 @@ class ReadyModel:
             rpm=policy.rpm,
             tpm=policy.tpm,
         )
-        answer_tokens = _answer_tokens(policy, model)
+        answer_tokens = _answer_tokens(policy, model, template.form)
         prompter = Prompter(
             template,
             counter=counter,
@@ -117,6 +119,12 @@ class LlmTier:
     store: AnswerCache | None
     strategy: str
     rebuild: Callable[[], LlmTier]
+    playing: Callable[[str], LlmTier]
+    """The same models with what another strategy asks them, to plan with.
+
+    Raises:
+        ConfigError: the policy's template, or a model, does not answer what that one asks.
+    """
 
     @property
     def first(self) -> ReadyModel:
@@ -139,22 +147,21 @@ class LlmTier:
         Raises:
             ConfigError: a model, a template or a price is missing or does not fit.
         """
-        depth = policy.llm_depth or policy.depth
-        strategy = make(policy.strategy, window=policy.window, stride=policy.stride, depth=depth, top=policy.top)
-        choices = policy.choices
-        models = [*own, *map(_model, choices[len(own) :])]
+        models = [*own, *map(_model, policy.choices[len(own) :])]
         store = None if policy.cache == "off" else _cache(policy)
-        chain = tuple(
-            ReadyModel.of(choice, model, store, capped=capped)
-            for choice, model in zip(choices, models, strict=True)
-        )
-        return cls(
-            chain=chain,
-            engine=Engine([each.reader for each in chain], strategy),
-            store=store,
-            strategy=policy.strategy,
-            rebuild=lambda: cls.of(policy, own, capped=capped),
-        )
+
+        def playing(name: str) -> LlmTier:
+            depth = policy.llm_depth or policy.depth
+            strategy = make(name, window=policy.window, stride=policy.stride, depth=depth, top=policy.top)
+            asked = Asked.by(name, question_of(name), strategy, depth)
+            chain = tuple(
+                ReadyModel.of(choice, asked, model, store, capped=capped)
+                for choice, model in zip(policy.choices, models, strict=True)
+            )
+            engine = Engine([each.reader for each in chain], strategy)
+            return cls(chain, engine, store, name, lambda: cls.of(policy, own, capped=capped), playing)
+
+        return playing(policy.strategy)
 
     def again(self) -> LlmTier:
         """The same tier with fresh connections."""
@@ -166,12 +173,6 @@ class LlmTier:
             await each.model.aclose()
         if self.store is not None:
             self.store.close()
-
-
-def default_prompt(model: str) -> str:
-    """The template that a model was trained on, if it was trained to rank; RankGPT's otherwise."""
-    name = model.lower()
-    return "rankzephyr" if "rank_zephyr" in name or "rank_vicuna" in name else "rankgpt"
 
 
 def _model(policy: Policy) -> Model:
@@ -209,7 +210,8 @@ def _counts(policy: Policy, model: Model, store: AnswerCache | None) -> TokenCou
     return TokenCounts(model, store=store, timeout_s=min(policy.timeout_s, COUNT_TIMEOUT_S))
 
 
-def _answer_tokens(policy: Policy, model: Model) -> Callable[[int], int]:
+def _answer_tokens(policy: Policy, model: Model, form: AnswerForm) -> Callable[[int], int]:
     """How many tokens the answer to a window of ``n`` passages may take."""
-    around = TOKENS_AROUND + (REASONING_TOKENS if model.reasons else 0)
-    return lambda n: policy.max_output_tokens or around + TOKENS_A_PASSAGE * n
+    thoughts = REASONING_TOKENS if model.reasons else 0
+    least = LEAST_OF_RESPONSES if model.identity.interface == "responses" else 1
+    return lambda n: policy.max_output_tokens or max(least, thoughts + FORMS[form].tokens(n))

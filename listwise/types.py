@@ -199,3 +199,5 @@ class WindowTrace:
     cached: bool
     error: str | None = None
     """Why there is no permutation, None where there is one."""
+    scores: tuple[float, ...] | None = None
+    """Of each of ``docids``, where the answer grades them: log-probabilities of labels, or log-odds of yes."""

@@ -21,14 +21,17 @@ RATES = {"input": Decimal("2.5"), "output": Decimal(10)}
 
 
 def backwards(asked: Asked) -> Said:
-    """Turns every window round, and counts tokens by OpenAI's published rule."""
+    """Turns every window round, or chooses its last passage, and counts tokens by OpenAI's published rule."""
     import bpe_openai
 
     encoding = bpe_openai.get_encoding("o200k_base")
     messages = asked.body["messages"]
     tokens = 3 + sum(3 + len(encoding.encode(m["role"])) + len(encoding.encode(m["content"])) for m in messages)
-    last = max(map(int, re.findall(r"\[(\d+)\]", asked.prompt)))
-    text = " > ".join(f"[{number}]" for number in range(last, 0, -1))
+    if labels := re.findall(r"^Passage ([A-Z]):", asked.prompt, re.MULTILINE):
+        text = f"Passage {labels[-1]}"
+    else:
+        last = max(map(int, re.findall(r"\[(\d+)\]", asked.prompt)))
+        text = " > ".join(f"[{number}]" for number in range(last, 0, -1))
     return Said(text, tokens, len(encoding.encode(text)))
 
 

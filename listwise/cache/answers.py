@@ -39,6 +39,7 @@ class StoredAnswer(BaseModel):
     usage: StoredUsage
     served_by: str
     finish: Literal["stop", "length", "refusal", "other"]
+    leading: tuple[dict[str, float], ...] | None = None
 
     @classmethod
     def of(cls, completion: Completion) -> StoredAnswer:
@@ -48,11 +49,12 @@ class StoredAnswer(BaseModel):
             usage=StoredUsage(**asdict(completion.usage)),
             served_by=completion.served_by,
             finish=completion.finish,
+            leading=None if completion.leading is None else tuple(map(dict, completion.leading)),
         )
 
     def completion(self) -> Completion:
         """The answer."""
-        return Completion(self.text, Usage(**dict(self.usage)), self.served_by, self.finish)
+        return Completion(self.text, Usage(**dict(self.usage)), self.served_by, self.finish, self.leading)
 
 
 class Row(NamedTuple):
@@ -79,7 +81,7 @@ def sealed(key: str, completion: Completion, model: str, stored: float) -> Row:
         ValueError: the answer is not Unicode text (a lone surrogate), so it cannot be kept.
     """
     with undisturbed:
-        value = StoredAnswer.of(completion).model_dump_json()
+        value = StoredAnswer.of(completion).model_dump_json(exclude_none=True)
     return Row(key, model, stored, value, checksum(key.encode(), model.encode(), value.encode()))
 
 

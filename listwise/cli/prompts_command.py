@@ -46,7 +46,7 @@ def show(template: str, query: str, passages: tuple[str, ...]) -> None:
     from listwise.prompting import describe, load_template, prompt_sha256, render
 
     loaded = load_template(template)
-    messages = render(loaded, query, passages or SAMPLE_PASSAGES)
+    messages = render(loaded, query, passages or SAMPLE_PASSAGES[: loaded.fewest])
     click.echo(f"{describe(loaded)}\nsha256    {prompt_sha256(messages)}\n")
     for message in messages:
         click.secho(f"--- {message.role}", bold=True)

@@ -17,6 +17,7 @@ __all__ = [
     "Completion",
     "CountingModel",
     "Identity",
+    "LikelihoodModel",
     "Message",
     "Model",
     "Role",
@@ -71,6 +72,16 @@ class CountingModel(Model, Protocol):
         Raises:
             CallError: the server cannot be asked.
         """
+        ...
+
+
+@runtime_checkable
+class LikelihoodModel(Model, Protocol):
+    """A model whose server may say how likely the tokens of an answer were, and those that it did not draw."""
+
+    @property
+    def gives_logprobs(self) -> bool:
+        """Whether it does so for this model, as far as is known before it is asked."""
         ...
 
 

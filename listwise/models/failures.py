@@ -96,6 +96,7 @@ _HINTS = {
     "response_format": "this server cannot constrain answers; use a prompt with `form: text`",
     "output_config": "this model cannot constrain answers or takes no effort; use a prompt with `form: text`",
     "structured_outputs": "this server cannot constrain answers; use a prompt with `form: text`",
+    "logprobs": "this server gives no log-probabilities, or not so many; use a strategy that orders by text",
     "seed": "leave the seed out for this model",
     "service_tier": "this model is not served at that tier; leave the service tier out",
 }

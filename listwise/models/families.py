@@ -26,6 +26,12 @@ class Traits:
     takes_temperature: bool = True
     """Whether it accepts a temperature; those that do not answer with an error."""
 
+    @property
+    def gives_logprobs(self) -> bool:
+        """Whether it may be asked for log-probabilities: a model that reasons answers with an error, or with those
+        of its thoughts."""
+        return not self.reasons
+
 
 _OPENAI_PLAIN = re.compile(r"gpt-5-chat")
 _OPENAI_REASONING = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)|codex|computer-use")

@@ -55,6 +55,7 @@ class OpenAIModel:
         self.identity = Identity(self.provider, model, address.shown, "" if api == "chat" else api)
         self.context_tokens = traits.context_tokens or UNKNOWN_CONTEXT_TOKENS
         self.reasons = traits.reasons
+        self.gives_logprobs = traits.gives_logprobs and (api == "chat" or address.host == OWN_HOST)
         self._traits = traits
         self._own_host = address.host == OWN_HOST
         self._service_tier = service_tier

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from listwise.calls import Call, Completion, ServiceTier
+from listwise.calls import ALTERNATIVES, Call, Completion, ServiceTier
 from listwise.models.answers import (
     Believable,
     Body,
@@ -20,6 +20,7 @@ from listwise.models.answers import (
 )
 from listwise.models.failures import Failures
 from listwise.models.families import Traits
+from listwise.models.logprobs import Place, leading
 from listwise.types import Usage
 
 PATH = "/chat/completions"
@@ -55,6 +56,8 @@ def request(
     if call.form == "order":
         schema = {"name": "order", "strict": True, "schema": order_schema(call.passages)}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if call.weighed and traits.gives_logprobs:
+        body |= {"logprobs": True, "top_logprobs": ALTERNATIVES}
     return body
 
 
@@ -93,9 +96,14 @@ class _Message(Body):
     refusal: str | None = None
 
 
+class _Logprobs(Body):
+    content: list[Place] | None = None
+
+
 class _Choice(Body):
     message: _Message
     finish_reason: str | None = None
+    logprobs: Believable[_Logprobs] = None
 
 
 class _Answer(Body):
@@ -129,4 +137,5 @@ def read(content: bytes, call: Call, failures: Failures) -> Completion:
         usage=believed(usage, call, identity.name, text),
         served_by=answer.model or identity.model,
         finish="refusal" if refusal else _FINISHES.get(choice.finish_reason, "other"),
+        leading=leading(call, choice.logprobs.content if choice.logprobs else None),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from listwise.calls import Call, Completion, ServiceTier
+from listwise.calls import ALTERNATIVES, Call, Completion, ServiceTier
 from listwise.errors import CallError, Permanent, RateLimited, ServerError
 from listwise.models.answers import (
     Believable,
@@ -19,6 +19,7 @@ from listwise.models.answers import (
 )
 from listwise.models.failures import Failures
 from listwise.models.families import Traits
+from listwise.models.logprobs import Place, leading
 from listwise.types import Usage
 
 PATH = "/responses"
@@ -29,7 +30,8 @@ def request(
 ) -> dict[str, Any]:
     """The body of a request. The interface has no seed, and keeps answers for 30 days unless told not to.
 
-    Service tiers are as in `listwise.models.openai_chat`.
+    Service tiers are as in `listwise.models.openai_chat`. Only OpenAI's own host is asked for log-probabilities:
+    others give none here, and llama.cpp's server turns the question down.
     """
     sampling = call.sampling
     body: dict[str, Any] = {
@@ -48,6 +50,8 @@ def request(
     if call.form == "order":
         schema = {"name": "order", "strict": True, "schema": order_schema(call.passages)}
         body["text"] = {"format": {"type": "json_schema", **schema}}
+    if call.weighed and traits.gives_logprobs and own_host:
+        body |= {"include": ["message.output_text.logprobs"], "top_logprobs": ALTERNATIVES}
     return body
 
 
@@ -85,6 +89,7 @@ class _Part(Body):
     type: str
     text: str = ""
     refusal: str = ""
+    logprobs: Believable[list[Place]] = None
 
 
 class _Output(Body):
@@ -132,6 +137,7 @@ def read(content: bytes, call: Call, failures: Failures) -> Completion:
         usage=believed(usage, call, identity.name, text),
         served_by=answer.model or identity.model,
         finish="refusal" if refusal else _finish(answer),
+        leading=leading(call, [place for part in parts for place in part.logprobs or ()]),
     )
 
 

@@ -19,9 +19,16 @@ a failure, and a failure keeps the prior order.
 whole. Of what is there, a chain before a list before mentions in prose, if it holds at least half of the
 identifiers that brackets or names mark. Of several chains or spans, the last that is at least half as long as the
 longest, with those that continue it: they share no identifier with it, and together name most passages.
+
+**Other questions** have readers of their own: `parse_first` (the order of labels by their log-probabilities),
+`parse_choice` (which label is the best; `labels`) and `parse_relevance` (yes or no; `verdicts`). Where log-
+probabilities say it (`likelihood`), what they yield has ``scores``.
 """
 
+from listwise.permutation.labels import parse_choice
+from listwise.permutation.likelihood import parse_first
 from listwise.permutation.outcome import Failure, Form, Parsed, complete
 from listwise.permutation.reader import parse
+from listwise.permutation.verdicts import parse_relevance
 
-__all__ = ["Failure", "Form", "Parsed", "complete", "parse"]
+__all__ = ["Failure", "Form", "Parsed", "complete", "parse", "parse_choice", "parse_first", "parse_relevance"]

@@ -9,13 +9,15 @@ from typing import Literal
 
 from listwise.errors import AnswerError, Refused, Unreadable
 
-Failure = Literal["empty", "refused", "unfinished", "unreadable"]
-"""Why there is no ranking: nothing was said; the model declined; it was cut off while still thinking; or
-something was said that names no order of the passages shown."""
+Failure = Literal["empty", "refused", "unfinished", "unreadable", "unweighed"]
+"""Why there is no ranking: nothing was said; the model declined; it was cut off while still thinking;
+something was said that names no order of the passages shown; or the order is in log-probabilities that the server
+does not give."""
 
-Form = Literal["json", "chain", "list", "mentions", "letters"]
+Form = Literal["json", "chain", "list", "mentions", "letters", "label", "verdict", "logprobs"]
 """How the ranking was written: as JSON; as identifiers joined by nothing but separators; one to a line, each
-with words of its own; here and there in prose, in order of first mention; or as any of these with letters."""
+with words of its own; here and there in prose, in order of first mention; or as any of these with letters. Answers
+to other questions: as the label of the best passage; as yes or no; in the log-probabilities of either."""
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -25,6 +27,7 @@ _REASONS: Mapping[Failure, str] = MappingProxyType(
         "refused": "the model declined to rank these passages: rephrase the prompt or use another model",
         "unfinished": "the answer ends inside its thinking: raise the limit on output tokens",
         "unreadable": "no ranking of the passages shown can be read from the answer: look at it in the trace",
+        "unweighed": "the server gives no log-probabilities: use one that does, or a strategy that orders by text",
     }
 )
 
@@ -56,6 +59,9 @@ class Parsed:
     """
     failure: Failure | None = None
     form: Form | None = None
+    scores: tuple[float, ...] | None = None
+    """How good each passage shown is, higher is better: log-probabilities of labels, log-odds of yes against no, 1
+    or 0 for a plain yes or no. Always finite; None where the answer only orders."""
 
     @classmethod
     def failed(cls, n: int, failure: Failure) -> Parsed:

@@ -9,20 +9,14 @@ from types import MappingProxyType
 from listwise.permutation.chains import tally
 from listwise.permutation.glyphs import plain
 from listwise.permutation.letters import MOST_LETTERS, numbered
-from listwise.permutation.outcome import Failure, Parsed
+from listwise.permutation.outcome import Parsed
 from listwise.permutation.parts import clipped, spans, without_acknowledgements, without_thinking
+from listwise.permutation.refusals import refuses, why_unread
 from listwise.permutation.structured import read_any
 from listwise.permutation.text import Reading, join
 
-_REFUSAL = re.compile(
-    r"\b(?:I\s{0,2}(?:am|'m)\s(?:sorry|unable|not\sable)|sorry,|I\sapologi[sz]e|as\san\sAI\b"
-    r"|I\s(?:can\s?not|can't|could\snot|couldn't|won't|will\snot|must\sdecline|do\snot|don't)\s)",
-    re.IGNORECASE,
-)
 _NUMBER = re.compile(r"[0-9]+")
 _AS_ASKED = re.compile(r"\s*+\[[0-9]{1,9}\](?:\s*+>\s*+\[[0-9]{1,9}\])*+\s*+")
-_REFUSED_WITHIN = 600
-"""Characters at the beginning of an answer in which a refusal is looked for."""
 
 
 def parse(answer: str, n: int) -> Parsed:
@@ -44,8 +38,8 @@ def parse(answer: str, n: int) -> Parsed:
     part = clipped(said.text, n)
     whole = without_acknowledgements(part)
     reading = _read(whole, n) or _read_letters(whole, n)
-    if reading is None or (not reading.sure and _refuses(whole)):
-        return Parsed.failed(n, _failure(whole, unfinished=said.unfinished))
+    if reading is None or (not reading.sure and refuses(whole)):
+        return Parsed.failed(n, why_unread(whole, unfinished=said.unfinished))
     missing = n - len(reading.identifiers)
     repairs = reading.repairs + Counter(missing=missing, glyphs=glyphs, clipped=len(part) < len(said.text))
     return Parsed(n, reading.identifiers, MappingProxyType(dict(+repairs)), form=reading.form)
@@ -74,13 +68,3 @@ def _read_letters(text: str, n: int) -> Reading | None:
         return None
     repairs = Counter({**reading.repairs, "unbracketed": 0, "list_numbers": 0, "letters": len(reading.identifiers)})
     return Reading(reading.identifiers, repairs, "letters", reading.sure)
-
-
-def _refuses(text: str) -> bool:
-    return _REFUSAL.search(text[:_REFUSED_WITHIN]) is not None
-
-
-def _failure(text: str, *, unfinished: bool) -> Failure:
-    if unfinished:
-        return "unfinished"
-    return "refused" if _refuses(text) else "unreadable"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from listwise.calls import AnswerForm
 from listwise.errors import TemplateError
 from listwise.prompting.problems import examine
 from listwise.prompting.template import Template
@@ -14,6 +16,13 @@ from listwise.resources import did_you_mean, names, resource
 
 LARGEST_FILE_BYTES = 1 << 20
 _SUFFIX = ".yaml"
+_ANSWERS: Mapping[AnswerForm, str] = {
+    "text": "text",
+    "order": "an order the server constrains",
+    "first": "an order, read from the log-probabilities of its first label",
+    "choice": "the label of the most relevant passage, by log-probabilities where there are some",
+    "relevance": "yes or no to one passage, by log-probabilities where there are some",
+}
 
 
 def template_names() -> tuple[str, ...]:
@@ -61,13 +70,13 @@ def describe(template: Template) -> str:
     facts = {
         "name": template.name,
         "what": template.description or "(no description)",
-        "answer": f"text such as {template.answer}"
-        if template.form == "text"
-        else "an order the server constrains",
+        "answer": _ANSWERS[template.form] + (f" such as {template.answer}" if template.form == "text" else ""),
         "passages": "one turn or more each" if template.each else "all in one message",
         "content": f"{' + '.join(rules.keys)}, {kept}",
         "to fit": f"cut further {how}, to {rules.floor} {unit} at the least",
-        "defused": "identifiers and control tokens" + (", tags" if rules.neutralise == "markup" else ""),
+        "defused": "identifiers and control tokens"
+        + (", labels" if template.labelled else "")
+        + (", tags" if rules.neutralise == "markup" else ""),
     }
     return "\n".join(f"{name:<9} {fact}" for name, fact in facts.items())
 

@@ -10,7 +10,9 @@ These things are done, in this order, and nothing else:
 3. What looks like a passage's identifier, ``[3]``, is written in parentheses, ``(3)``: RankZephyr's rule, widened
    to other brackets and digits (``［３］``, ``【3】``, ``[ ③ ]``). So are the control tokens of chat formats:
    ``<|im_end|>``, ``</s>``, ``[INST]``, ``<start_of_turn>`` and their like.
-4. In the style ``markup``, so are all tags, for templates that wrap passages in tags of their own.
+4. For templates that call passages by letters, so is a letter in brackets, ``[B]``, and what would begin another
+   passage: ``Passage B:`` becomes ``Passage(B)``.
+5. In the style ``markup``, so are all tags, for templates that wrap passages in tags of their own.
 
 All of it is linear in the length of the text, never lengthens it, and changes nothing when done again.
 """
@@ -52,15 +54,23 @@ _SQUARE_TOKEN = (
 )
 _ACTING = re.compile(f"{_IDENTIFIER}|{_BAR_TOKEN}|{_ANGLE_TOKEN}|{_SQUARE_TOKEN}")
 
+_LETTER = rf"[{_OPENING}] ?[^\W\d_] ?[{_CLOSING}]"
+_NAMED = r"(?:(?<=passage)|(?<=document)|(?<=candidate)|(?<=doc))"
+_HEADING = rf"{_NAMED}[\s*_#-]{{1,4}}(?P<letter>[^\W\d_])[\s*_]{{0,4}}[:：﹕︓։∶ː꞉]"
+_LABELS = re.compile(f"{_LETTER}|{_HEADING}", re.IGNORECASE)
+
 _TAG = re.compile(r"[<＜](?=[/!?\w])([^<>＜＞]*+)([>＞]?)")
 
 
-def neutralise(text: str, style: Style = "brackets") -> str:
-    """The text on one line, without unseen characters, identifiers, control tokens, and in ``markup`` tags."""
+def neutralise(text: str, style: Style = "brackets", *, labels: bool = False) -> str:
+    """The text on one line, without unseen characters, identifiers, control tokens, in ``markup`` tags, and, if
+    asked, ``labels``."""
     if not (text.isascii() and text.isprintable()):
         text = _UNSEEN.sub("", reread(text))
     text = " ".join(text.split())
     text = _ACTING.sub(_in_parentheses, text)
+    if labels:
+        text = _LABELS.sub(_unlabelled, text)
     return _TAG.sub(_untagged, text) if style == "markup" else text
 
 
@@ -86,6 +96,10 @@ def _dropped(control: re.Match[str]) -> str:
 
 def _in_parentheses(match: re.Match[str]) -> str:
     return f"({match[0][1:-1]})"
+
+
+def _unlabelled(match: re.Match[str]) -> str:
+    return f"({match['letter']})" if match["letter"] else _in_parentheses(match)
 
 
 def _untagged(match: re.Match[str]) -> str:

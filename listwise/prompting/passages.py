@@ -13,11 +13,13 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from listwise.prompting.neutralise import neutralise, reread
 from listwise.prompting.template import ContentRules
 
+Clean = Callable[[str], str]
+"""Makes a text harmless."""
 Count = Callable[[str], int]
 """Tokens of a text: never more than its bytes of UTF-8, nor those of two texts together more than of each alone."""
 
@@ -83,27 +85,25 @@ class Passage(ABC):
         return self._limit if limit >= self._limit or limit >= self.length else limit
 
 
-def prepare(text: str, rules: ContentRules, count: Count) -> Passage:
-    """Neutralise a passage and cut it to the template's own limit; linear in its length."""
+def prepare(text: str, rules: ContentRules, count: Count, *, labels: bool = False) -> Passage:
+    """Neutralise a passage (its ``labels``, too) and cut it to the template's own limit; linear in its length."""
     chars = len(text)
     text = reread(text)
     if rules.strip_prefix:
         text = text.lstrip().removeprefix(rules.strip_prefix)
     form = Head if rules.keep == "head" else HeadTail
-    return form(text, chars, rules, count)
+    return form(text, chars, rules, count, partial(neutralise, style=rules.neutralise, labels=labels))
 
 
 class Head(Passage):
     """The first words of a passage; a limit is in words."""
 
-    def __init__(self, text: str, chars: int, rules: ContentRules, count: Count) -> None:
+    def __init__(self, text: str, chars: int, rules: ContentRules, count: Count, clean: Clean) -> None:
         super().__init__(chars, rules.words, count)
         words = text.split(None, rules.words)
         first = " ".join(words[: rules.words])
         widest = rules.words * WIDEST_CHARS
-        self._whole = Excerpt.of(
-            neutralise(first[:widest], rules.neutralise), cut=len(words) > rules.words or len(first) > widest
-        )
+        self._whole = Excerpt.of(clean(first[:widest]), cut=len(words) > rules.words or len(first) > widest)
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -123,10 +123,10 @@ class Head(Passage):
 class HeadTail(Passage):
     """The first and last tokens of a passage, in the template's proportion; a limit is in tokens."""
 
-    def __init__(self, text: str, chars: int, rules: ContentRules, count: Count) -> None:
+    def __init__(self, text: str, chars: int, rules: ContentRules, count: Count, clean: Clean) -> None:
         super().__init__(chars, rules.limit, count)
         self._head_share = rules.head_tokens / rules.limit
-        self._head, self._tail = _both_ends(text, rules)
+        self._head, self._tail = _both_ends(text, rules, clean)
 
     @cached_property
     def _whole_tokens(self) -> int:
@@ -149,18 +149,15 @@ class HeadTail(Passage):
         return Excerpt.of(f"{head}{GAP}{tail}" if head and tail else head or tail, cut=True)
 
 
-def _both_ends(text: str, rules: ContentRules) -> tuple[str, str]:
+def _both_ends(text: str, rules: ContentRules, clean: Clean) -> tuple[str, str]:
     """All of a text and nothing; of a long one its first and last words, as many as there are tokens to keep."""
     words = text.split(None, rules.limit)
     head = " ".join(words[: rules.limit])
     widest = rules.limit * WIDEST_CHARS
     if len(words) <= rules.limit and len(head) <= widest:
-        return neutralise(head, rules.neutralise), ""
+        return clean(head), ""
     tail = " ".join(text.rsplit(None, rules.tail_tokens)[-rules.tail_tokens :])
-    return (
-        neutralise(head[:widest], rules.neutralise),
-        neutralise(tail[-rules.tail_tokens * WIDEST_CHARS :], rules.neutralise),
-    )
+    return clean(head[:widest]), clean(tail[-rules.tail_tokens * WIDEST_CHARS :])
 
 
 def _longest(text: str, tokens: int, count: Count) -> str:

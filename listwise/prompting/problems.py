@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 MESSAGE_FIELDS = ("query", "num", "answer", "passages")
-PASSAGE_FIELDS = ("id", "content", "query", "num")
+PASSAGE_FIELDS = ("id", "label", "content", "query", "num")
+LABEL_FORMS = frozenset({"first", "choice"})
+"""Forms whose answers name passages by their labels."""
 
 _WORDED = {
     "missing": "is missing",
@@ -98,7 +100,9 @@ def _braced(names: Sequence[str]) -> str:
 def _passages(file: TemplateFile) -> Iterator[str]:
     """The passages stand in one place, each with its identifier and, once, its content."""
     used = _used(file, repeated=True)
-    if not used["id"]:
+    if file.form in LABEL_FORMS and not used["label"]:
+        yield f"passages: the placeholder {{label}} is missing: `form: {file.form}` reads the letters of passages"
+    elif not used["id"] and (file.form == "order" or (file.form == "text" and not used["label"])):
         yield "passages: the placeholder {id} is missing: without it, no answer can name a passage"
     if used["content"] != 1:
         how = "is missing" if not used["content"] else f"occurs {used['content']} times"
@@ -120,7 +124,7 @@ def _query(file: TemplateFile) -> Iterator[str]:
 
 
 def _answer(file: TemplateFile) -> Iterator[str]:
-    """A model that answers in text is shown how."""
+    """A model that writes an order as text is shown how."""
     shown = _used(file, repeated=False)["answer"]
     if file.answer is None:
         if shown:
@@ -128,8 +132,9 @@ def _answer(file: TemplateFile) -> Iterator[str]:
         elif file.form == "text":
             yield 'answer: is missing; write an example, such as "[2] > [1]", and show it in a message as {answer}'
         return
-    if not {"1", "2"} <= set(re.findall(r"\d+", file.answer)):
-        yield 'answer: must be an order of the passages 1 and 2 at least, such as "[2] > [1]"'
+    one, two = ("1", "2") if _used(file, repeated=True)["id"] else ("A", "B")
+    if file.form in {"text", "order", "first"} and not {one, two} <= set(re.findall(r"\d+|\b[A-Z]\b", file.answer)):
+        yield f'answer: must be an order of the passages {one} and {two} at least, such as "[{two}] > [{one}]"'
     if file.form == "text" and not shown:
         yield "messages: the placeholder {answer} is missing: the model would not know how to answer"
 

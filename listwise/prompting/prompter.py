@@ -165,7 +165,7 @@ class RequestPrompts:
     ) -> None:
         """Without ``space``, prompts are as long as the template lets them be."""
         self._template = template
-        self._query = neutralise(query, template.rules.neutralise)
+        self._query = neutralise(query, template.rules.neutralise, labels=template.labelled)
         self._given = passages
         self._count = count
         self._space = space
@@ -193,7 +193,9 @@ class RequestPrompts:
     def _passage(self, position: int) -> Passage:
         if position not in self._passages:
             text = _content(self._given[position], self._template.rules)
-            self._passages[position] = prepare(text, self._template.rules, self._count)
+            self._passages[position] = prepare(
+                text, self._template.rules, self._count, labels=self._template.labelled
+            )
         return self._passages[position]
 
     def _limit(self, passages: Sequence[Passage], scale: float) -> tuple[int, bool]:
@@ -247,13 +249,15 @@ class Prompter:
         Where prompts are ``checked`` against the model's own count, an inexact counter needs no room to spare.
 
         Raises:
-            ConfigError: no prompt with two passages, however short, fits the context.
+            ConfigError: no prompt with two passages (one, where the template asks about one), however short, fits
+                the context.
         """
         self.template = template
         self._count = counter.estimate if checked else careful(counter)
         self._space = Space(context_tokens, answer_tokens, overhead, counter.rung == "exact")
+        shown = range(template.fewest)
         try:
-            RequestPrompts(template, "", ["", ""], count=self._count, space=self._space).window((0, 1))
+            RequestPrompts(template, "", ["" for _ in shown], count=self._count, space=self._space).window(shown)
         except InputError as error:
             raise ConfigError(f"template {template.name}: {error.message}") from error
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Tag, model_validator
 
-from listwise.calls import AnswerForm, Message, Role
+from listwise.calls import LABELS, AnswerForm, Message, Role
+from listwise.errors import InputError
 from listwise.prompting.fields import FieldText
 from listwise.prompting.neutralise import Style
 
@@ -87,7 +88,7 @@ class TemplateFile(_Checked):
     description: str = ""
     form: AnswerForm = "text"
     answer: str | None = None
-    """An example of the answer, which a model that writes its answer as text is shown."""
+    """An example of the answer, which a model that writes an order as text is shown."""
     content: ContentRules = ContentRules()
     messages: tuple[MessageEntry, ...]
     """Turns, and the word ``passages`` where the turns of the passages come."""
@@ -139,6 +140,13 @@ class Template:
     after: tuple[Turn, ...]
     inline: FieldText | None
     """One passage, where passages stand inside a message."""
+    labelled: bool = False
+    """Whether passages are called by letters, so that letters, too, are neutralised in them."""
+
+    @property
+    def fewest(self) -> int:
+        """Passages that a prompt has at least for its question to make sense."""
+        return 1 if self.form == "relevance" else 2
 
     @classmethod
     def of(cls, name: str, file: TemplateFile) -> Template:
@@ -155,25 +163,36 @@ class Template:
             each=_turns(file.block),
             after=_turns(file.messages[place + 1 :]),
             inline=inline,
+            labelled=any("label" in text.fields for _, text, _ in file.texts()),
         )
 
     def fill(self, query: str, contents: Sequence[str]) -> tuple[Message, ...]:
-        """The prompt for passages that are identified as 1, 2, ... in the order given.
+        """The prompt for passages that are identified as 1, 2, ... or A, B, ... in the order given.
 
         Everything is filled in as it is: `listwise.prompting.render` neutralises and shortens first.
+
+        Raises:
+            InputError: there are more passages than labels.
         """
+        if self.labelled and len(contents) > len(LABELS):
+            raise InputError(f"the template {self.name} has labels for {len(LABELS)} passages, not {len(contents)}")
         values: dict[str, Any] = {"query": query, "num": len(contents), "answer": self.answer}
         if self.inline is not None:
             fill = self.inline.fill
             values["passages"] = "".join(
-                [fill(id=at, content=content, **values) for at, content in enumerate(contents, 1)]
+                [fill(**_called(at), content=content, **values) for at, content in enumerate(contents)]
             )
         messages = [Message(turn.role, turn.text.fill(**values)) for turn in self.before]
-        for at, content in enumerate(contents, 1):
+        for at, content in enumerate(contents):
             for turn in self.each:
-                messages.append(Message(turn.role, turn.text.fill(id=at, content=content, **values)))
+                messages.append(Message(turn.role, turn.text.fill(**_called(at), content=content, **values)))
         messages += [Message(turn.role, turn.text.fill(**values)) for turn in self.after]
         return tuple(messages)
+
+
+def _called(at: int) -> dict[str, Any]:
+    """What a passage at a position (from 0) may be called."""
+    return {"id": at + 1, "label": LABELS[at : at + 1]}
 
 
 def _turns(entries: Sequence[object]) -> tuple[Turn, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -29,6 +30,19 @@ def test_answers_from_before_there_were_service_tiers_are_read() -> None:
     stored = b"""{"version":1,"text":"[2] > [1] > [3]","usage":{"input_tokens":10,"cached_input_tokens":4,
         "cache_write_tokens":2,"output_tokens":6,"reasoning_tokens":1},"served_by":"gpt-4o-2024","finish":"stop"}"""
     assert readable(stored) == ANSWER
+
+
+@given(st.text(), st.lists(st.dictionaries(st.text(), st.floats(max_value=0, allow_infinity=False), max_size=3)))
+def test_alternatives_survive_the_stored_form(text: str, leading: list[dict[str, float]]) -> None:
+    answer = replace(ANSWER, text=text, leading=tuple(leading))
+    assert readable(StoredAnswer.of(answer).model_dump_json().encode()) == answer
+
+
+def test_answers_without_alternatives_are_stored_as_before_there_were_any() -> None:
+    row = sealed("key", ANSWER, MODEL, 0.0)
+    assert set(json.loads(row.value)) == {"version", "text", "usage", "served_by", "finish"}
+    weighed = sealed("key", replace(ANSWER, leading=({"B": -0.5},)), MODEL, 0.0)
+    assert json.loads(weighed.value)["leading"] == [{"B": -0.5}]
 
 
 def test_the_key_is_canonical_and_complete() -> None:

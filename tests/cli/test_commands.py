@@ -53,6 +53,21 @@ def test_eval_says_what_is_wrong(shell: Shell, arguments: list[str], words: str)
     assert words in done.stderr
 
 
+def test_prompts_of_all_questions_are_listed_and_shown(shell: Shell) -> None:
+    listed = shell.run("prompts", "list").stdout
+    for name in ("first", "pairwise", "pointwise", "rankgpt", "rankzephyr", "setwise", "structured"):
+        assert f"\n{name} " in f"\n{listed}"
+    shown = shell.run("prompts", "show", "setwise").stdout
+    assert 'Passage A: "Air scatters' in shown
+    assert "the label of the most relevant passage" in shown
+    assert "labels" in shown
+    alone = shell.run("prompts", "show", "pointwise").stdout
+    assert "Passage: Air scatters short waves of sunlight far more strongly than long ones.\nQuery: why" in alone
+    crowd = shell.run("prompts", "show", "first", *["--passage", "x"] * 27)
+    assert crowd.returncode == 2
+    assert "labels for 26 passages, not 27" in crowd.stderr
+
+
 def test_prompts_can_be_copied_edited_checked_and_used(shell: Shell) -> None:
     source = shell.run("prompts", "source", "structured").stdout
     mine = shell.folder / "mine.yaml"

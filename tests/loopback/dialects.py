@@ -57,7 +57,7 @@ def _chat(asked: Asked, said: Said) -> dict[str, Any]:
                     "refusal": said.text if refused else None,
                 },
                 "finish_reason": "length" if said.finish == "length" else "stop",
-                "logprobs": None,
+                "logprobs": {"content": _places(said)} if said.leading and asked.body.get("logprobs") else None,
             }
         ],
         "usage": {
@@ -73,14 +73,28 @@ def _chat(asked: Asked, said: Said) -> dict[str, Any]:
     }
 
 
+def _places(said: Said) -> list[dict[str, Any]]:
+    """The places of an answer in OpenAI's form."""
+    places = []
+    for alternatives in said.leading:
+        listed = [
+            {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+            for token, logprob in alternatives.items()
+        ]
+        places.append({**listed[0], "top_logprobs": listed})
+    return places
+
+
 def _response(asked: Asked, said: Said) -> dict[str, Any]:
     i, o = counted(asked, said)
     cut = said.finish == "length"
-    part = (
+    part: dict[str, Any] = (
         {"type": "refusal", "refusal": said.text}
         if said.finish == "refusal"
         else {"type": "output_text", "text": said.text, "annotations": []}
     )
+    if said.leading and "message.output_text.logprobs" in asked.body.get("include", ()):
+        part["logprobs"] = _places(said)
     return {
         "id": "resp_1",
         "object": "response",

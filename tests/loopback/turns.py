@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -80,6 +80,8 @@ class Said:
     finish: Literal["stop", "length", "refusal"] = "stop"
     model: str | None = None
     """The name to answer by; by default the one asked for."""
+    leading: Sequence[Mapping[str, float]] = ()
+    """Log-probabilities to give at each place, where they are asked for; the first of each is what was drawn."""
     service_tier: object = None
     """The tier to say that it was served at, in OpenAI's interfaces; by default the one asked for."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from listwise.calls import Call, Completion, Message
+from listwise.calls import AnswerForm, Call, Completion, Message
 from listwise.errors import (
     Auth,
     BadRequest,
@@ -102,6 +102,32 @@ async def test_constrained_answers_are_text(adapter: Adapter) -> None:
     assert completion.text == '{"order": [3, 1, 2]}'
     constrained, free = (set(asked.body) for asked in server.asked)
     assert len(constrained - free) == 1
+
+
+LEADING = ({"[": -0.1, " Passage": -2.5}, {"B": -0.25, "A": -1.5, " b": -9999})
+
+
+@pytest.mark.parametrize("form", ["first", "choice", "relevance"])
+async def test_alternatives_of_the_first_tokens_are_kept(adapter: Adapter, form: AnswerForm) -> None:
+    with ScriptedServer(Said("[B", leading=LEADING)) as server:
+        completion = await ask(adapter, server, call(form=form, max_output_tokens=16))
+        free = await ask(adapter, server, call(max_output_tokens=16))
+    weighed, plain = (set(asked.body) for asked in server.asked)
+    if adapter.label in {"messages", "responses"}:  # the latter gives some at OpenAI only
+        assert completion.leading is None
+        assert weighed == plain
+    else:
+        assert completion.leading == LEADING
+        assert "top_logprobs" in weighed - plain
+    assert completion.text == "[B"
+    assert not completion.usage.assumed, "a tiny answer is believed"
+    assert free.leading is None
+
+
+async def test_a_server_that_leaves_them_out_has_answered_all_the_same(adapter: Adapter) -> None:
+    with ScriptedServer("Yes") as server:
+        completion = await ask(adapter, server, call(form="relevance"))
+    assert (completion.text, completion.leading) == ("Yes", None)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import aclosing
 from itertools import permutations
@@ -9,15 +10,18 @@ from typing import Any
 
 import pytest
 
-from listwise.calls import Call, Message, Sampling
+from listwise.calls import Call, Identity, Message, Sampling
 from listwise.models import anthropic, openai_chat, openai_responses
+from listwise.models.failures import Failures
 from listwise.models.families import Traits, traits_of
 from listwise.models.http import Address
 from listwise.models.vllm import constraint
-from tests.loopback import ScriptedServer
+from tests.loopback import Asked, Said, ScriptedServer, dialects
 from tests.models.adapters import call
 
 PLAIN, REASONING = Traits(8192), Traits(8192, reasons=True, takes_temperature=False)
+
+FAILURES = Failures(Identity("openai", "m", ""))
 
 
 def chat(model: str = "gpt-4o", asked: Call | None = None, *, own_host: bool = True) -> dict[str, Any]:
@@ -38,6 +42,48 @@ def test_chat() -> None:
     assert "max_tokens" not in body
     assert (body["temperature"], body["seed"]) == (0.0, 7)
     assert body.keys().isdisjoint({"reasoning_effort", "response_format"})
+
+
+@pytest.mark.parametrize("form", ["first", "choice", "relevance"])
+def test_log_probabilities_are_asked_for_where_the_model_gives_them(form: Any) -> None:
+    body = chat(asked=call(form=form))
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 20)
+    assert "response_format" not in body
+    body = responses(asked=call(form=form))
+    assert (body["include"], body["top_logprobs"]) == (["message.output_text.logprobs"], 20)
+    for body in (
+        chat("gpt-5", call(form=form)),
+        responses("o3", call(form=form)),
+        messages("claude-3", call(form=form)),
+    ):
+        assert body.keys().isdisjoint({"logprobs", "top_logprobs", "include"})
+
+
+def test_only_openais_own_responses_are_asked_for_log_probabilities() -> None:
+    body = responses(asked=call(form="choice"), own_host=False)
+    assert body.keys().isdisjoint({"include", "top_logprobs"})
+
+
+def test_responses_gives_log_probabilities_with_its_text() -> None:
+    likely = ({"Yes": -0.25, " yes": -2, "No": float("-inf"), "Ja": 1e-9, "Oui": 3.0}, {".": 0})
+    body = {"model": "m", "input": "q", **responses(asked=call(form="relevance"))}
+    said = dialects.body(Asked("POST", "/v1/responses", {}, body), Said("Yes.", leading=likely))
+    completion = openai_responses.read(json.dumps(said).encode(), call(form="relevance"), FAILURES)
+    assert completion.leading == ({"Yes": -0.25, " yes": -2.0, "Ja": 0.0}, {".": 0.0}), "what cannot be is left out"
+
+
+@pytest.mark.parametrize("places", [7, [7], {"content": [{}]}, {"content": [{"token": "a", "logprob": None}]}])
+def test_log_probabilities_that_are_none_spoil_no_answer(places: Any) -> None:
+    body = dialects.body(Asked("POST", "/v1/chat/completions", {}, {"model": "m", "messages": []}), Said("Yes"))
+    body["choices"][0]["logprobs"] = places
+    completion = openai_chat.read(json.dumps(body).encode(), call(form="relevance"), FAILURES)
+    assert (completion.text, completion.leading) == ("Yes", None)
+
+
+@pytest.mark.parametrize("form", ["text", "order"])
+def test_orders_are_read_without_log_probabilities(form: Any) -> None:
+    for body in (chat(asked=call(form=form)), responses(asked=call(form=form))):
+        assert body.keys().isdisjoint({"logprobs", "top_logprobs", "include"})
 
 
 def test_chat_elsewhere_bounds_answers_in_the_word_that_all_servers_know() -> None:

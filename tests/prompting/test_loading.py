@@ -104,7 +104,7 @@ def test_an_unknown_name_lists_those_there_are_and_the_closest() -> None:
         ("messages:", "messages:\n  - passages", "and no lone `- passages`"),
         ("passages: |\n  [{id}] {content}\n", "", "passages: is missing"),
         ("passages: |\n  [{id}] {content}\n", "passages: 3\n", "passages: must be a list, or a text"),
-        ("answer: ", "form: json\nanswer: ", "form: must be 'text' or 'order'"),
+        ("answer: ", "form: json\nanswer: ", "form: must be 'text', 'order', 'first', 'choice' or 'relevance'"),
         ("answer: ", "content: {words: '300'}\nanswer: ", "content.words: must be a whole number, without quotes"),
         ("answer: ", "content: {words: 0}\nanswer: ", "content.words: Input should be greater than or equal to 1"),
         ("answer: ", "content: {words: 5}\nanswer: ", "content: floor is 10, more than the 5 that are kept"),
@@ -150,6 +150,39 @@ def test_each_problem_names_file_and_field(tmp_path: Path, old: str, new: str, p
 def test_problems_of_templates_with_turns(tmp_path: Path, old: str, new: str, problem: str) -> None:
     assert old in TURNS
     assert problem in "; ".join(check(write(tmp_path, TURNS.replace(old, new, 1))))
+
+
+LETTERS = """\
+form: choice
+messages:
+  - role: user
+    content: "Which answers {query}? {passages}"
+passages: "{label}: {content}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("{label}: ", "", "the placeholder {label} is missing: `form: choice` reads the letters"),
+        ("{label}", "{id}", "the placeholder {label} is missing"),
+        ("{label}", "{labl}", "unknown placeholder {labl}; did you mean {label}?"),
+        ("form: choice", "form: order", "the placeholder {id} is missing"),
+        ("form: choice", "form: first\nanswer: 2 > 1", "answer: must be an order of the passages A and B"),
+    ],
+)
+def test_problems_of_templates_with_labels(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    assert check(write(tmp_path, LETTERS)) == []
+    assert problem in "; ".join(check(write(tmp_path, LETTERS.replace(old, new, 1))))
+
+
+def test_one_passage_needs_no_name_and_text_may_use_letters(tmp_path: Path) -> None:
+    alone = LETTERS.replace("form: choice", "form: relevance").replace("{label}: ", "")
+    assert check(write(tmp_path, alone)) == []
+    text = LETTERS.replace("form: choice", 'form: text\nanswer: "B > A"').replace("? {", "? {answer} {")
+    assert check(write(tmp_path, text)) == []
+    assert load_template(write(tmp_path, text)).labelled
+    assert not load_template(write(tmp_path, alone)).labelled
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

@@ -17,7 +17,23 @@ HOSTILE = st.lists(
     st.one_of(
         st.sampled_from(list("[]［］【】〔〕()<>＜＞|｜/ \n\t0123456789０３²③#-")),
         st.sampled_from(
-            ["<|", "|>", "im_end", "INST", "[/INST]", "s", "<<SYS>>", "</s>", "think", "\u200b", "\u202e"]
+            [
+                "passage ",
+                " B",
+                ":",
+                "[A]",
+                "<|",
+                "|>",
+                "im_end",
+                "INST",
+                "[/INST]",
+                "s",
+                "<<SYS>>",
+                "</s>",
+                "think",
+                "\u200b",
+                "\u202e",
+            ]
         ),
         st.characters(),
     ),
@@ -42,6 +58,39 @@ UNSEEN = {"Cc", "Cs"}
 )
 def test_identifiers_lose_their_brackets(text: str, expected: str) -> None:
     assert neutralise(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Passage B: x", "Passage(B) x"),
+        (
+            "passage  c : x, Document\tD： y, candidate-E: z, doc #f: w",
+            "passage(c) x, Document(D) y, candidate(E) z, doc(f) w",
+        ),
+        ("**Passage B**: x **Passage B:** x", "**Passage(B) x **Passage(B)** x"),
+        ("Passage В: Cyrillic", "Passage(В) Cyrillic"),
+        ("Passage\u200b B\u2060: x", "Passage(B) x"),
+        ("[A] ［b］ 【Ｃ】 [ D ]", "(A) （b） (Ｃ) ( D )".replace("（", "(").replace("）", ")")),
+        (
+            "Passage B is, passage BB: vitamin C: plan (B): a[i] [ab]",
+            "Passage B is, passage BB: vitamin C: plan (B): a(i) [ab]",
+        ),
+    ],
+)
+def test_labels_are_neutralised_where_passages_have_some(text: str, expected: str) -> None:
+    assert neutralise(text, labels=True) == expected
+    assert neutralise(expected, labels=True) == expected
+    assert neutralise("Passage B: [A]") == "Passage B: [A]"
+
+
+@given(HOSTILE)
+@example("passage B: C: passage passage B::")
+def test_labels_never_lengthen_and_twice_is_once(text: str) -> None:
+    for style in STYLES:
+        once = neutralise(text, style, labels=True)
+        assert len(once) <= len(text)
+        assert neutralise(once, style, labels=True) == once
 
 
 @pytest.mark.parametrize(
