@@ -201,4 +201,5 @@ def trace_of(request: Request, reading: Reading) -> WindowTrace:
         usd=usd_of(sum(each.nano_usd for each in reply.answers)),
         cached=bool(reply.answers) and all(each.cached for each in reply.answers),
         error=reply.error,
+        sample=reading.sample,
     )

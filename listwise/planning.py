@@ -176,8 +176,7 @@ async def plan_strategy(
     if name != tier.strategy:
         tier = tier.playing(name)
     depth = policy.llm_depth or policy.depth
-    measures = {"window": policy.window, "stride": policy.stride, "depth": depth, "top": policy.top}
-    strategy = make(name, **measures)
+    strategy = make(name, **policy.measures)
     sums = [NOTHING, NOTHING, NOTHING]
     calls = cached = read = 0
     longest = 0
@@ -199,7 +198,7 @@ async def plan_strategy(
         longest_play = layer
         if budget.counts_tokens:  # cheaper answers than expected leave room for more calls
             longest_play, _ = await played(replace(budget, usd=None, tokens=None))
-        sizes = longest_play.most_sizes(most_windows(name, len(prior), **measures), budget.calls)
+        sizes = longest_play.most_sizes(most_windows(name, len(prior), **policy.measures), budget.calls)
         tokens_in, tokens_out, usd = _bounded(layer, sizes, tier, policy, request, prior)
         for at, span in enumerate((tokens_in, tokens_out, usd)):
             sums[at] += span

@@ -18,9 +18,14 @@ from listwise.calls import ServiceTier
 from listwise.errors import ConfigError
 from listwise.resources import did_you_mean, names, resource
 from listwise.spend.money import MOST_USD
+from listwise.spend.prices import is_simulated
 from listwise.spend.purse import Caps
 from listwise.spend.tab import Budget
 from listwise.strategies import StrategyName
+from listwise.strategies.adaptive import FIRST_STAGE_TRUST, LOCAL_TRUST
+from listwise.strategies.aggregate import Aggregate
+from listwise.strategies.registry import Measures
+from listwise.strategies.vote import Ballot, Shuffle
 
 OnBadAnswer = Literal["repair", "reask", "keep", "raise"]
 
@@ -35,6 +40,12 @@ def _escalation(value: object) -> object:
     return value
 
 
+def _votes(value: object) -> object:
+    """A number may come as text, from a command line."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Votes = Annotated[Literal["auto"] | Annotated[int, Field(ge=1)], BeforeValidator(_votes)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Escalation = Annotated[Literal["never", "always", "auto"] | Share, BeforeValidator(_escalation)]
 
@@ -129,6 +140,17 @@ class Policy(LlmSettings):
     """Passages in a window."""
     stride: int = Field(default=10, ge=1)
     """Passages that a window moves up."""
+    trust: float | None = Field(default=None, ge=0, lt=1)
+    """For ``adaptive``: how well the scores that it starts from go together with the LLM's opinion, as a
+    correlation. Left out, 0.6 for a local model's scores and 0.25 for the first stage's."""
+    votes: Votes = 1
+    """How often every window is asked, in other orders; ``auto`` asks twice, and for the head until it is
+    settled."""
+    shuffle: Shuffle = "balanced"
+    """The orders in which votes show a window: ``balanced`` (every passage at head, middle and tail equally often),
+    ``random``, or ``none`` (replicates of the same prompt; they differ only at a temperature above 0)."""
+    aggregate: Aggregate = "borda"
+    """How one order is made of several: ``borda``, ``reciprocal``, ``kemeny`` or ``stable``."""
     top: int = Field(default=10, ge=1)
     """How many at the top are to be right: strategies that work towards a number of results stop there."""
     on_bad_answer: OnBadAnswer = "repair"
@@ -157,7 +179,7 @@ class Policy(LlmSettings):
     price: tuple[str, ...] = ()
     """Prices that go before the file, ``PROVIDER/NAME=INPUT,OUTPUT`` in USD per million tokens."""
     seed: int | None = None
-    """Sent to models that take one, and part of what the cache goes by."""
+    """Sent to models that take one, and part of what the cache goes by; votes are shuffled by it, too."""
     counting: Literal["local", "provider"] = "local"
     """Who counts a prompt's tokens before money is set aside for it: this library, with room to spare where a
     model's vocabulary is not published, or the provider, at one more request a prompt, which is free."""
@@ -186,6 +208,25 @@ class Policy(LlmSettings):
         own = {name: type(self).model_fields[name].default for name in _ONE_MODELS_OWN}
         later = (self.model_copy(update={**own, **each.model_dump(exclude_unset=True)}) for each in self.fallback)
         return (self, *later)
+
+    @property
+    def measures(self) -> Measures:
+        """What strategies are made to measure by."""
+        usual = FIRST_STAGE_TRUST if self.local == "none" else LOCAL_TRUST
+        return Measures(
+            window=self.window,
+            stride=self.stride,
+            depth=self.llm_depth or self.depth,
+            top=self.top,
+            trust=usual if self.trust is None else self.trust,
+            ballot=Ballot(self.votes, self.shuffle, self.aggregate, self.seed or 0),
+        )
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no real LLM is asked: answers are then neither kept nor put into the books, unless a place for
+        them is named."""
+        return bool(self.choices) and all(is_simulated(each.llm or "") for each in self.choices)
 
     @property
     def budget(self) -> Budget:

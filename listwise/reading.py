@@ -64,6 +64,7 @@ class Reading:
     """How often the server found the prompt too long before it took it."""
     units: str = "words"
     """What the prompt's ``limit`` counts."""
+    sample: int = 0
     before: tuple[Reading, ...] = ()
     """What came of the models that the chain tried for this window before this one, in that order."""
 
@@ -135,13 +136,15 @@ class WindowReader:
             reply = await self._asker.ask(call, tab)
             if reply.overflow is None or overflows == MOST_OVERFLOWS:
                 left_out = len(window) - len(shown)
-                return Reading(asked.step, self.name, shown, prompt, reply, left_out, overflows, self._units)
+                return Reading(
+                    asked.step, self.name, shown, prompt, reply, left_out, overflows, self._units, asked.sample
+                )
             overflows += 1
             scale = self._rescaled(scale, reply.overflow, call)
 
     def unread(self, asked: Window, reply: Reply) -> Reading:
         """A window that was not put to the model."""
-        return Reading(asked.step, self.name, asked.shown, None, reply)
+        return Reading(asked.step, self.name, asked.shown, None, reply, sample=asked.sample)
 
     def _call(self, prompt: WindowPrompt, asked: Window, request: Request) -> Call:
         n = len(asked.shown)

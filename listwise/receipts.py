@@ -9,6 +9,7 @@ from math import isfinite
 
 from listwise.engine import Outcome
 from listwise.spend.money import usd_of
+from listwise.spend.prices import is_simulated
 from listwise.spend.tab import Tab
 from listwise.tiers import LlmTier
 from listwise.types import Fallback, Ranking, Receipt, Request
@@ -64,6 +65,7 @@ def billed(receipt: Receipt, llm: LlmTier, outcome: Outcome, tab: Tab) -> Receip
         receipt,
         strategy=llm.strategy,
         model=llm.first.name,
+        simulated=is_simulated(llm.first.name),
         ordered_by=dict(sorted(outcome.ordered_by.items())),
         calls=outcome.calls,
         attempts=tab.attempts,

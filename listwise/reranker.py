@@ -383,8 +383,8 @@ class Reranker:
         return ranking
 
     def _open_ledger(self, resumed: str | None) -> Ledger:
-        """A file where money can be spent; without an LLM nothing needs one."""
-        if not self.policy.llm:
+        """A file where money can be spent; without a real LLM nothing needs one."""
+        if not self.policy.llm or (self.policy.simulated and self.policy.ledger is None):
             return MemoryLedger()
         return open_ledger(self.policy.ledger, self.policy.caps, resumed=resumed)
 

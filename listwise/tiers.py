@@ -148,12 +148,12 @@ class LlmTier:
             ConfigError: a model, a template or a price is missing or does not fit.
         """
         models = [*own, *map(_model, policy.choices[len(own) :])]
-        store = None if policy.cache == "off" else _cache(policy)
+        cached = policy.cache != "off" and not (policy.simulated and policy.cache is None)
+        store = _cache(policy) if cached else None
 
         def playing(name: str) -> LlmTier:
-            depth = policy.llm_depth or policy.depth
-            strategy = make(name, window=policy.window, stride=policy.stride, depth=depth, top=policy.top)
-            asked = Asked.by(name, question_of(name), strategy, depth)
+            strategy = make(name, **policy.measures)
+            asked = Asked.by(name, question_of(name), strategy, policy.measures["depth"])
             chain = tuple(
                 ReadyModel.of(choice, asked, model, store, capped=capped)
                 for choice, model in zip(policy.choices, models, strict=True)

@@ -111,6 +111,9 @@ class Receipt:
     strategy: str | None = None
     model: str | None = None
     """The LLM of first choice, ``provider/name``."""
+    simulated: bool = False
+    """Whether the LLM was a simulation: then order, tokens and dollars are made up, and say nothing of a real
+    one."""
     ordered_by: Mapping[str, int] = field(default_factory=dict)
     """How many windows each LLM put in order."""
     fallback: Fallback | None = None
@@ -199,5 +202,7 @@ class WindowTrace:
     cached: bool
     error: str | None = None
     """Why there is no permutation, None where there is one."""
+    sample: int = 0
+    """Tells apart what was asked more than once on purpose: votes, and second looks."""
     scores: tuple[float, ...] | None = None
     """Of each of ``docids``, where the answer grades them: log-probabilities of labels, or log-odds of yes."""

@@ -202,7 +202,22 @@ def test_a_fallback_is_part_of_the_work_and_its_pace_is_not(requests: list[Reque
 
 WORK = {
     *("llm", "base_url", "api", "service_tier", "prompt", "temperature", "reasoning_effort", "max_output_tokens"),
-    *("local", "fallback", "escalate", "margin", "strategy", "depth", "llm_depth", "window", "stride", "top"),
+    *(
+        "local",
+        "fallback",
+        "escalate",
+        "margin",
+        "strategy",
+        "depth",
+        "llm_depth",
+        "window",
+        "stride",
+        "top",
+        "trust",
+        "votes",
+        "shuffle",
+        "aggregate",
+    ),
     *("on_bad_answer", "seed"),
 }
 

@@ -34,6 +34,21 @@ POLICY_OPTIONS: dict[str, Decorator] = {
     "strategy": click.option(
         "--strategy", type=click.Choice(get_args(StrategyName)), help="What the LLM reads. [sliding]"
     ),
+    "trust": click.option(
+        "--trust",
+        type=float,
+        metavar="R",
+        help="For adaptive: of the first scores, 0 to 1. [0.6; 0.25 unless local]",
+    ),
+    "votes": click.option("--votes", metavar="N|auto", help="Times that each window is asked, shuffled. [1]"),
+    "shuffle": click.option(
+        "--shuffle", type=click.Choice(["balanced", "random", "none"]), help="How votes show a window. [balanced]"
+    ),
+    "aggregate": click.option(
+        "--aggregate",
+        type=click.Choice(["borda", "reciprocal", "kemeny", "stable"]),
+        help="How votes become one order. [borda]",
+    ),
     "depth": click.option("--depth", type=int, metavar="N", help="Candidates to re-rank, from the top. [100]"),
     "llm_depth": click.option("--llm-depth", type=int, metavar="N", help="Of those, how many the LLM reads. [all]"),
     "window": click.option("--window", type=int, metavar="N", help="Passages in a window. [20]"),

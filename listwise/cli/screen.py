@@ -67,6 +67,8 @@ class Totals:
     degraded: dict[str, Counter[str]] = field(default_factory=dict)
     """What could not be done as asked and for how many queries; what differs only in figures is together."""
     fallbacks: Counter[str] = field(default_factory=Counter)
+    simulated: int = 0
+    """Queries whose LLM was a simulation."""
     seconds: float = 0.0
 
     def add(self, receipt: Receipt) -> None:
@@ -80,6 +82,7 @@ class Totals:
         self.priced = self.priced and receipt.priced
         for what in receipt.degraded:
             self.degraded.setdefault(_FIGURES.sub("N", what), Counter())[what] += 1
+        self.simulated += receipt.simulated
         if receipt.fallback is not None:
             self.fallbacks[receipt.fallback] += 1
 
@@ -96,8 +99,8 @@ class Totals:
 
     @property
     def spent(self) -> str:
-        """Dollars over all routes, as people write them; says so where a model has no price."""
-        return dollars(self.total_usd) if self.priced else "no price"
+        """Dollars over all routes, as people write them; says so where a model has no price or is simulated."""
+        return dollars(self.total_usd) + " simulated" * bool(self.simulated) if self.priced else "no price"
 
     def sum(self, name: str) -> int:
         """One of the numbers over all routes."""
@@ -189,6 +192,11 @@ def show_totals(totals: Totals) -> None:
     screen = console()
     screen.print(table)
     screen.print(f"{sum(totals.routes.values())} queries in {totals.seconds:.2f} s")
+    if totals.simulated:
+        screen.print(
+            f"simulation, {totals.simulated} queries: no LLM was asked; orders, tokens and dollars are made up",
+            style="bold yellow",
+        )
     for tier, count in totals.fallbacks.items():
         screen.print(f"fell back, {count} queries: {_TIERS[tier]}", style="yellow")
     for alike in sorted(totals.degraded.values(), key=lambda alike: -alike.total())[:SHOWN_DEGRADED]:

@@ -10,7 +10,8 @@ from listwise.types import Candidate, Ranking
 
 RankingForm = Literal["trec", "jsonl", "text"]
 
-TAG = "listwise"
+TAG, SIMULATED_TAG = "listwise", "listwise-simulated"
+"""The last column of a TREC run; the second where an LLM that was a simulation had a part in it."""
 
 
 class RankingWriter:
@@ -30,9 +31,10 @@ class RankingWriter:
         Raises:
             InputError: a qid or docid cannot stand in a TREC run.
         """
+        simulated = ranking.receipt.simulated
         match self._form:
             case "trec":
-                self._file.write(run_lines(ranking.query.qid, ranking.docids, TAG))
+                self._file.write(run_lines(ranking.query.qid, ranking.docids, SIMULATED_TAG if simulated else TAG))
             case "jsonl":
                 self._file.write(json.dumps(_record(ranking), ensure_ascii=False) + "\n")
             case "text":
@@ -43,7 +45,8 @@ class RankingWriter:
 
 def _record(ranking: Ranking) -> dict[str, Any]:
     count = len(ranking.candidates)
-    return {
+    label = {"simulated": True} if ranking.receipt.simulated else {}
+    return label | {
         "query": {"text": ranking.query.text, "qid": ranking.query.qid},
         "candidates": [
             {"docid": candidate.docid, "score": float(count - at), "doc": _doc(candidate)}

@@ -157,6 +157,16 @@ def _vllm(model: str, settings: Settings) -> Model:
     return VllmModel(model, api_key=key, traits=traits, address=address)
 
 
+@provider("sim")
+def _sim(model: str, settings: Settings) -> Model:
+    from listwise.models.simulated.naming import load_simulated
+
+    _without_openais_own("sim", settings)
+    if settings.base_url:
+        raise ConfigError("a simulated model is served nowhere: leave the base URL out")
+    return load_simulated(model)
+
+
 def _address(settings: Settings, variable: str, *, default_path: str = "") -> Address | None:
     text = settings.base_url or os.environ.get(variable)
     return Address.parse(text, default_path=default_path) if text else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol, Self
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ from listwise.types import Usage
 
 OLD = timedelta(days=180)
 """Prices older than this are warned of."""
+SIMULATED = Rates(input=Decimal(1), output=Decimal(4), source="simulation: nothing is paid")
+"""What a simulated model is taken to cost, so that budgets can be studied with it."""
 
 
 class Price(Protocol):
@@ -72,6 +75,8 @@ class PriceBook:
         """
         if name in self._own:
             return self._own[name]
+        if is_simulated(name):
+            return SIMULATED
         return None if _self_hosted(name, base_url) else table_price(name)
 
     @classmethod
@@ -106,6 +111,11 @@ class PriceBook:
             except ValidationError as error:
                 raise InputError(f"[{name}] {first_problem(error)}", path=path) from error
         return cls(own)
+
+
+def is_simulated(name: str) -> bool:
+    """Whether a model is a simulation, whose dollars are nobody's."""
+    return name.startswith("sim/")
 
 
 def is_old(price: Price, today: date) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, TypedDict, get_args
 
 from listwise.errors import ConfigError
 from listwise.strategies import adaptive, blitz, pairwise, pointwise, setwise, topdown, tournament
@@ -11,6 +11,7 @@ from listwise.strategies.base import Question, Strategy
 from listwise.strategies.first import first
 from listwise.strategies.single import full, single
 from listwise.strategies.sliding import sliding, window_starts
+from listwise.strategies.vote import ONE_VOTE, Ballot, vote
 
 StrategyName = Literal[
     "sliding",
@@ -26,6 +27,17 @@ StrategyName = Literal[
     "tournament",
     "blitz",
 ]
+
+
+class Measures(TypedDict):
+    """The arguments of `make` and `most_windows` beside the name."""
+
+    window: int
+    stride: int
+    depth: int
+    top: int
+    trust: float
+    ballot: Ballot
 
 
 class Sizes(NamedTuple):
@@ -95,14 +107,27 @@ _STRATEGIES: dict[StrategyName, Known] = {
 
 
 def make(
-    name: str, *, window: int, stride: int, depth: int, top: int = 10, trust: float = adaptive.LOCAL_TRUST
+    name: str,
+    *,
+    window: int,
+    stride: int,
+    depth: int,
+    top: int = 10,
+    trust: float = adaptive.LOCAL_TRUST,
+    ballot: Ballot = ONE_VOTE,
 ) -> Strategy:
     """The strategy called ``name``, for the best ``top`` of the first ``depth`` candidates.
+
+    Args:
+        trust: how well the prior's scores are expected to go together with the model's opinion, as a correlation.
+        ballot: how often each window is asked, and how one answer is made of several.
 
     Raises:
         ConfigError: the name is unknown, or the sizes do not go together.
     """
-    return _known(name).make(_sizes(window, stride, depth, top, trust))
+    known = _known(name)
+    strategy = known.make(_sizes(window, stride, depth, top, trust))
+    return vote(strategy, ballot, window=window, top=top, question=known.question)
 
 
 def question_of(name: str) -> Question:
@@ -114,13 +139,25 @@ def question_of(name: str) -> Question:
     return _known(name).question
 
 
-def most_windows(name: str, n: int, *, window: int, stride: int, depth: int, top: int = 10) -> int:
+def most_windows(
+    name: str,
+    n: int,
+    *,
+    window: int,
+    stride: int,
+    depth: int,
+    top: int = 10,
+    trust: float = adaptive.LOCAL_TRUST,
+    ballot: Ballot = ONE_VOTE,
+) -> int:
     """How many windows the strategy called ``name`` asks for over ``n`` candidates at most, whatever the answers.
 
     Raises:
         ConfigError: the name is unknown, or the sizes do not go together.
     """
-    return _known(name).most_windows(min(n, depth), _sizes(window, stride, depth, top))
+    known = _known(name)
+    once = known.most_windows(min(n, depth), _sizes(window, stride, depth, top, trust))
+    return ballot.most_windows(once, known.question)
 
 
 def _known(name: str) -> Known:

@@ -36,6 +36,9 @@ HEAD_MARGIN = 5
 SETTLED = 0.03
 """Of the discounted gain of the top, what a vote may have moved at most for it to be settled."""
 
+SETTLES: tuple[Question, ...] = ("order", "first")
+"""Questions whose answers are orders, so that the head can be voted on again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
@@ -50,6 +53,13 @@ class Ballot:
         if self.votes != "auto" and self.votes < 1:
             raise ConfigError(f"votes is {self.votes}: at least one is needed, or auto")
 
+    def most_windows(self, windows: int, question: Question) -> int:
+        """How many windows become of so many, at most."""
+        if self.votes != "auto":
+            return windows * self.votes
+        settles = windows > 0 and question in SETTLES
+        return windows * FIRST_VOTES + settles * HEAD_VOTES
+
     def shown(self, window: Sequence[int], vote: int, votes: int) -> tuple[int, ...]:
         """The order in which a vote, counted from 0, shows a window."""
         if vote == 0 or self.shuffle == "none":
@@ -58,6 +68,9 @@ class Ballot:
         if self.shuffle == "random":
             return tuple(draw.sample(window, len(window)))
         return tuple(_balanced(window, vote, votes, draw))
+
+
+ONE_VOTE = Ballot()
 
 
 def vote(strategy: Strategy, ballot: Ballot, *, window: int, top: int, question: Question = "order") -> Strategy:
@@ -92,7 +105,7 @@ def vote(strategy: Strategy, ballot: Ballot, *, window: int, top: int, question:
                 )
         except StopIteration as end:
             order: Sequence[int] = end.value
-        if ballot.votes == "auto" and question in ("order", "first"):
+        if ballot.votes == "auto" and question in SETTLES:
             order = yield from _settle(order, ballot, min(window, top + HEAD_MARGIN, n), top)
         return order
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import get_args
+from typing import TypedDict, get_args
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,13 @@ every_strategy = pytest.mark.parametrize("name", NAMES)
 
 Rank = Callable[[tuple[int, ...]], Sequence[int] | None]
 
-Sizes = dict[str, int]
+
+class Sizes(TypedDict):
+    window: int
+    stride: int
+    depth: int
+    top: int
+
 
 LARGEST: dict[str, Callable[[Sizes], int]] = {
     "full": lambda s: s["depth"],

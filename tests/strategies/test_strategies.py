@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -99,7 +100,7 @@ def test_single_reads_the_head_and_full_everything() -> None:
         ({"window": 20, "stride": 10, "depth": 0}, "depth"),
     ],
 )
-def test_sizes_that_do_not_go_together_are_refused(sizes: dict[str, int], word: str) -> None:
+def test_sizes_that_do_not_go_together_are_refused(sizes: Any, word: str) -> None:
     with pytest.raises(ConfigError, match=word):
         make("sliding", **sizes)
 

@@ -15,9 +15,9 @@ from listwise.errors import ConfigError
 from listwise.strategies import Graded, Step, Strategy, StrategyName, make, play, question_of
 from listwise.strategies.base import windows_of
 from listwise.strategies.vote import HEAD_VOTES, Ballot, Shuffle, Votes, vote
-from tests.strategies.test_every_strategy import Rank, erratic
+from tests.strategies.test_every_strategy import Rank, Sizes, erratic
 
-SIZES = {"window": 6, "stride": 3, "depth": 15, "top": 4}
+SIZES: Sizes = {"window": 6, "stride": 3, "depth": 15, "top": 4}
 ballots = st.builds(
     Ballot,
     votes=st.sampled_from([1, 2, 3, 5, "auto"]),
