@@ -169,14 +169,14 @@ class Reranker:
         """
         looked_at = requests if sample is None else _spread(requests, sample)
         scale = len(requests) / max(1, len(looked_at))
-        work, routes = await self._work(looked_at)
+        names = dict.fromkeys((self.policy.strategy, *strategies))
+        work, routes = await self._work(looked_at, by_scores="adaptive" in names)
         counts = {route: round(count * scale) for route, count in sorted(routes.items())}
         if self._llm is None:
             return Plan(len(requests), counts)
         first = self._llm.first
         await self.purse.ledger.flush()
         habits = Habits.of(first.name, self.purse.ledger.samples(first.name))
-        names = dict.fromkeys((self.policy.strategy, *strategies))
         plans = [await plan_strategy(name, self._llm, self.policy, work, habits) for name in names]
         return Plan(
             queries=len(requests),
@@ -189,9 +189,10 @@ class Reranker:
             sampled=None if len(looked_at) == len(requests) else len(looked_at),
         )
 
-    async def _work(self, requests: Sequence[Request]) -> tuple[list[Scored], Counter[Route]]:
-        """What the LLM would get, and how many queries take which route."""
-        reads_all = self.policy.escalate == "always" and self.policy.llm_depth is None
+    async def _work(self, requests: Sequence[Request], *, by_scores: bool) -> tuple[list[Scored], Counter[Route]]:
+        """What the LLM would get, and how many queries take which route; ``by_scores``: whether a strategy goes by
+        them."""
+        reads_all = self.policy.escalate == "always" and self.policy.llm_depth is None and not by_scores
         scored = [_as_given(each) if reads_all else await self._score(each) for each in requests]
         rankable = [each for each in scored if len(each.request.candidates) > 1]
         decisions = self._router.decide_all([each.margin for each in rankable])
