@@ -16,7 +16,7 @@ from statistics import median
 
 from listwise.cache import AnswerStore, cache_key
 from listwise.calls import Call, Completion, ServiceTier
-from listwise.engine import Engine, Outcome
+from listwise.engine import Engine, Guard, Outcome
 from listwise.errors import InputError
 from listwise.layers import Answer
 from listwise.policy import Policy
@@ -178,23 +178,31 @@ async def plan_strategy(
     calls = cached = read = 0
     longest = 0
     budget = replace(policy.budget, seconds=None)
+    guard = Guard(policy.guard, policy.window)
     for scored in work:
         request, prior, scores = scored.request, scored.order[:depth], scored.prior_scores(depth)
 
         async def played(
             within: Budget,
+            guard: Guard | None = None,
             request: Request = request,
             prior: Sequence[int] = prior,
             scores: Sequence[float] | None = scores,
         ) -> _Played:
             layer = _Estimator(tier.first, tier.store, habits, policy.service_tier)
-            engine = Engine([tier.first.reader_over(layer, counted=False)], strategy)
+            engine = Engine([tier.first.reader_over(layer, counted=False)], strategy, guard)
             return layer, await engine.rank(request, prior, Tab(request.query.qid, within), scores=scores)
 
         layer, outcome = await played(budget)
         sizes = layer.sizes
         if budget.counts_tokens:  # cheaper answers than expected leave room for more calls
             sizes = (await played(replace(budget, usd=None, tokens=None)))[0].sizes
+        if not sizes:  # no answer is made up: the guard sees what it will see in the run
+            sizes = (await played(budget, guard))[0].sizes
+        if sizes:
+            largest = max(min(len(prior), policy.window), *sizes)
+            most = guard.most_windows(max(outcome.calls, len(sizes)), request, prior)
+            sizes = [*sizes, *[largest] * most]
         tokens_in, tokens_out, usd = _bounded(layer, sizes, tier, policy, request, prior)
         for at, span in enumerate((tokens_in, tokens_out, usd)):
             sums[at] += span

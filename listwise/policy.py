@@ -21,6 +21,7 @@ from listwise.spend.money import MOST_USD
 from listwise.spend.purse import Caps
 from listwise.spend.tab import Budget
 from listwise.strategies import StrategyName
+from listwise.strategies.guard import GuardName
 
 OnBadAnswer = Literal["repair", "reask", "keep", "raise"]
 
@@ -132,6 +133,10 @@ class Policy(LlmSettings):
     on_bad_answer: OnBadAnswer = "repair"
     """What to do with an answer that is incomplete or unreadable: ``repair`` (what is missing keeps its order),
     ``reask`` (once more, then repair), ``keep`` (the window keeps its order), ``raise``."""
+    guard: GuardName = "suspicious"
+    """Which passages that leap to the top must be confirmed by a second, shuffled window: ``suspicious`` (those whose
+    text seems to address the model), ``leaps`` (all), ``off``. Unless it is off, a model that seems to repeat the
+    order it is shown is given one window turned round."""
     budget_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     """Dollars a query may cost."""
     budget_total_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)

@@ -11,7 +11,7 @@ from typing import Protocol
 from listwise.asking import Asker
 from listwise.cache import AnswerCache, default_directory
 from listwise.calls import Sampling
-from listwise.engine import Engine
+from listwise.engine import Engine, Guard
 from listwise.layers import Counting, Layer, TokenCounts, stack
 from listwise.layers.counted import COUNT_TIMEOUT_S
 from listwise.log import get_logger
@@ -150,7 +150,7 @@ class LlmTier:
         )
         return cls(
             chain=chain,
-            engine=Engine([each.reader for each in chain], strategy),
+            engine=Engine([each.reader for each in chain], strategy, Guard(policy.guard, policy.window)),
             store=store,
             strategy=policy.strategy,
             rebuild=lambda: cls.of(policy, own, capped=capped),

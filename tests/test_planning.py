@@ -187,7 +187,7 @@ def test_a_fallback_is_part_of_the_work_and_its_pace_is_not(requests: list[Reque
 WORK = {
     *("llm", "base_url", "api", "service_tier", "prompt", "temperature", "reasoning_effort", "max_output_tokens"),
     *("local", "fallback", "escalate", "margin", "strategy", "depth", "llm_depth", "window", "stride"),
-    *("on_bad_answer", "seed"),
+    *("on_bad_answer", "guard", "seed"),
 }
 
 

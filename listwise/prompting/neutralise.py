@@ -23,7 +23,7 @@ from typing import Literal
 Style = Literal["brackets", "markup"]
 
 # Cc without whitespace, surrogates, Default_Ignorable_Code_Point of Unicode 15, interlinear annotation, U+FFFE/F.
-_UNSEEN = re.compile(
+UNSEEN = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff"
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
@@ -58,7 +58,7 @@ _TAG = re.compile(r"[<＜](?=[/!?\w])([^<>＜＞]*+)([>＞]?)")
 def neutralise(text: str, style: Style = "brackets") -> str:
     """The text on one line, without unseen characters, identifiers, control tokens, and in ``markup`` tags."""
     if not (text.isascii() and text.isprintable()):
-        text = _UNSEEN.sub("", reread(text))
+        text = UNSEEN.sub("", reread(text))
     text = " ".join(text.split())
     text = _ACTING.sub(_in_parentheses, text)
     return _TAG.sub(_untagged, text) if style == "markup" else text
