@@ -25,6 +25,7 @@ from listwise.strategies.guard import (
     RANKS_NOTHING,
     Findings,
     GuardName,
+    Repaired,
     Watch,
     echoes,
     guarded,
@@ -102,7 +103,8 @@ class Outcome:
             self._add_asked(each)
         reply = reading.reply
         if reply.permutation is not None:
-            self.echoes += echoes(reading.window, reply.permutation)
+            answer = _answer(reading)
+            self.echoes += echoes(range(len(answer or ())), answer)
             self.ordered_by[reading.model] += 1
             for first, then in pairwise(chain):
                 self.passed_on[first.model, then.model, first.reply.error or ""] += 1
@@ -210,7 +212,7 @@ class Engine:
                     outcome.add(reading)
                 if trace:
                     outcome.readings.extend(each for last in readings for each in (*last.before, last))
-                step = play.send([reading.permutation for reading in readings])
+                step = play.send([_answer(reading) for reading in readings])
                 number += 1
             best = step.best
         except StopIteration as end:
@@ -220,6 +222,13 @@ class Engine:
         outcome.order = tuple(prior[at] for at in best)
         outcome.add_findings([request.candidates[at].docid for at in prior])
         return outcome
+
+
+def _answer(reading: Reading) -> tuple[int, ...] | None:
+    """What a play is sent for a window."""
+    order, parsed = reading.permutation, reading.reply.parsed
+    partly = parsed is not None and len(parsed.identifiers) < parsed.n
+    return Repaired(order) if order is not None and partly else order
 
 
 def _windows(step: Step, number: int, prior: Sequence[int]) -> list[Window]:

@@ -37,6 +37,10 @@ MAY_RANK_NOTHING = (
 )
 
 
+class Repaired(tuple[int, ...]):
+    """A permutation of which the model gave only a part: what it left out kept the order shown."""
+
+
 @dataclass(slots=True)
 class Findings:
     """What a guard has found out about one play; candidates are indices."""
@@ -69,8 +73,10 @@ class Watch:
 
 
 def echoes(window: Sequence[int], answer: Sequence[int] | None) -> bool:
-    """Whether a window of some size was answered in exactly the order shown."""
-    return answer is not None and len(window) >= FEWEST_PASSAGES and tuple(answer) == tuple(range(len(window)))
+    """Whether a window of some size was answered, by the model and not by repair, in exactly the order shown."""
+    if answer is None or isinstance(answer, Repaired):
+        return False
+    return len(window) >= FEWEST_PASSAGES and tuple(answer) == tuple(range(len(window)))
 
 
 def guarded(play: Play, n: int, watch: Watch, findings: Findings) -> Play:
