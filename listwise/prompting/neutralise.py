@@ -33,13 +33,13 @@ UNSEEN = re.compile(
 _C1 = re.compile("[\x80-\x9f]")
 _MISREAD = re.compile("[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
-_OPENING = r"\[［【〔〖〘〚⟦⟬❲⁅⦋⦍⦏⦗﹇﹝︗︹︻"
-_CLOSING = r"\]］】〕〗〙〛⟧⟭❳⁆⦌⦎⦐⦘﹈﹞︘︺︼"
+OPENING = r"\[［【〔〖〘〚⟦⟬❲⁅⦋⦍⦏⦗﹇﹝︗︹︻"
+CLOSING = r"\]］】〕〗〙〛⟧⟭❳⁆⦌⦎⦐⦘﹈﹞︘︺︼"
 _DIGIT = (
     r"\d²³¹\u2070\u2074-\u2079\u2080-\u2089\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
     r"\u3248-\u324f\u3251-\u325f\u32b1-\u32bf\U0001f100-\U0001f10c"
 )
-_IDENTIFIER = rf"[{_OPENING}] ?[#№+\-−]? ?[{_DIGIT}]++ ?[{_CLOSING}]"
+_IDENTIFIER = rf"[{OPENING}] ?[#№+\-−]? ?[{_DIGIT}]++ ?[{CLOSING}]"
 
 # Names are bounded, so that a text of nothing but beginnings is read in linear time.
 _BAR_TOKEN = r"[<＜][|｜][\w▁ ./:-]{1,64}[|｜][>＞]"
