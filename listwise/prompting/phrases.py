@@ -30,7 +30,7 @@ _BAD = (
 )
 _RULES = r"(?:instructions?|prompts?|rules?|guidelines?|directions?|directives?|commands?|orders|criteria)"
 _RANKER = (
-    r"(?:ai|llms?|language models?|(?:ai|ranking|rating|relevance) (?:assistants?|models?|systems?|judges?)|assistant"
+    r"(?:ai|llms?|language models?|(?:ai|ranking|rating|relevance) (?:assistants?|models?|systems?|judges?)"
     r"|rank(?:gpt|llm|zephyr|vicuna)|chatgpt|gpt-?\d?|claude|re-?rankers?|rankers?|search (?:engine|assistant)|graders?"
     r"|evaluators?|relevance assessors?)"
 )

@@ -96,11 +96,12 @@ def guarded(play: Play, n: int, watch: Watch, findings: Findings) -> Play:
     if answer is None:
         findings.believed = tuple(at for at in leapers if at not in suspects)
         return cautious
-    places = {shown[position]: place for place, position in enumerate(answer)}
+    found = {shown[position]: place for place, position in enumerate(answer)}
+    places = {at: found.get(at, at) for at in leapers}  # of more than a window holds, the last ones fall back
     findings.fallen = ()
     findings.confirmed = tuple(at for at in leapers if places[at] < watch.top)
     findings.refuted = tuple(at for at in leapers if places[at] >= watch.top)
-    return _lowered(order, {at: places[at] for at in leapers})
+    return _lowered(order, places)
 
 
 def most_windows(asked: int, n: int, watch: Watch) -> int:
@@ -182,13 +183,18 @@ def _advance(play: Play, answers: Answers | None = None) -> tuple[Step | None, S
 
 
 def _leapers(order: Sequence[int], watch: Watch) -> tuple[int, ...]:
-    """Candidates whose places must be confirmed, best first."""
-    climbs = ((at, at - place) for place, at in enumerate(order[: min(watch.top, watch.window)]))
-    return tuple(
-        at
-        for at, climb in climbs
-        if (watch.every_leap and climb >= LEAP) or (climb >= SUSPICIOUS_LEAP and watch.suspect(at))
-    )
+    """Candidates whose places must be confirmed, best first; those that come up as suspects before them fall included."""
+    leapers: list[int] = []
+    suspects = 0
+    for above, at in enumerate(order):
+        place = above - suspects
+        if place >= min(watch.top, watch.window):
+            break
+        suspect = at - place >= SUSPICIOUS_LEAP and watch.suspect(at)
+        suspects += suspect
+        if suspect or (watch.every_leap and at - place >= LEAP):
+            leapers.append(at)
+    return tuple(leapers)
 
 
 def _shuffled(head: Sequence[int], leapers: Sequence[int]) -> tuple[int, ...]:

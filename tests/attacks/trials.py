@@ -31,12 +31,17 @@ class Trial:
     relevance: Mapping[str, float]
 
     @classmethod
-    def of(cls, case: Case, clean: Request, relevance: Mapping[str, float], seed: int = 0) -> Trial:
+    def of(
+        cls,
+        case: Case,
+        clean: Request,
+        relevance: Mapping[str, float],
+        seed: int = 0,
+        places: Sequence[int] = PLACES,
+    ) -> Trial:
         """Have an irrelevant passage of a clean request attack, and a second one help it where the case has two."""
-        places = [
-            at for at in PLACES if at < len(clean.candidates) and not relevance.get(clean.candidates[at].docid)
-        ]
-        first, second = random.Random(f"{seed} {clean.query.qid} {case.name}").sample(places, 2)
+        able = victims(clean, relevance, places)
+        first, second = random.Random(f"{seed} {clean.query.qid} {case.name}").sample(able, 2)
         if case.partner is not None:  # the windows come from below, and bring both up together
             first, second = sorted((first, second))
         query = clean.query.text
@@ -59,6 +64,12 @@ class Trial:
         else:
             docids = (await ranked(self.request, follower, guard=defence, **settings)).docids
         return docids.index(self.docid) + 1
+
+
+def victims(clean: Request, relevance: Mapping[str, float], places: Sequence[int] = PLACES) -> list[int]:
+    """Positions of the irrelevant passages that an attack may be put into."""
+    known = enumerate(clean.candidates)
+    return [at for at, candidate in known if at in places and not relevance.get(candidate.docid)]
 
 
 async def ranked(request: Request, model: Follower, **settings: Any) -> Ranking:
