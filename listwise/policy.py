@@ -134,7 +134,8 @@ class Policy(LlmSettings):
     """What to do with an answer that is incomplete or unreadable: ``repair`` (what is missing keeps its order),
     ``reask`` (once more, then repair), ``keep`` (the window keeps its order), ``raise``."""
     guard: GuardName = "suspicious"
-    """Which passages that leap to the top must be confirmed by a second, shuffled window: ``suspicious`` (those whose
+    """Which passages that leap to the top must be confirmed by a second, shuffled window: ``suspicious`` (those
+    whose
     text seems to address the model), ``leaps`` (all), ``off``. Unless it is off, a model that seems to repeat the
     order it is shown is given one window turned round."""
     budget_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)

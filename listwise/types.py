@@ -145,8 +145,8 @@ class Receipt:
     repairs: Mapping[str, int] = field(default_factory=dict)
     """Repairs to the model's answers by kind."""
     echoes: int = 0
-    """Windows of at least four passages that were answered in exactly the order shown. A right order may be; a model
-    that ranks nothing does it to most."""
+    """Windows of at least four passages that were answered in exactly the order shown. A right order may be; a
+    model that ranks nothing does it to most."""
     confirmed: int = 0
     """Leaps to the top that a second, shuffled window confirmed."""
     refuted: int = 0

@@ -269,9 +269,7 @@ def test_clean_queries_of_few_windows_have_the_same_high_figure_with_the_guard(
     assert high() == pytest.approx(high(guard="off") * 4 / 3)  # an echo may have to be turned round
 
 
-def test_an_echo_that_is_turned_round_stays_under_the_high_figure(
-    requests: list[Request], tmp_path: Path
-) -> None:
+def test_an_echo_that_is_turned_round_stays_under_the_high_figure(requests: list[Request], tmp_path: Path) -> None:
     def echo(asked: Asked) -> Said:
         said = backwards(asked)
         return Said(" > ".join(said.text.split(" > ")[::-1]), said.input_tokens, said.output_tokens)

@@ -39,7 +39,8 @@ def folded(text: str) -> str:
 
 
 def readings(text: str) -> Iterator[str]:
-    """What a text may be read as, folded: as it stands first, then with each disguise taken off that it may wear."""
+    """What a text may be read as, folded: as it stands first, then with each disguise taken off that it may
+    wear."""
     plain = folded(text)
     yield plain
     if not plain.isascii() and (latin := plain.translate(_LOOKALIKES)) != plain:

@@ -1,8 +1,9 @@
 """A guard around a running play: it notices models that repeat the order shown, and has leaps confirmed.
 
 Two things can make an order worthless though every answer is well formed. A model may repeat the order that it is
-shown, whichever it is; and a passage may have talked its way to the top. Both are told by asking one window more: an
-echoed one turned round, and the head of the order shuffled. No play is asked more than `MOST_WINDOWS` beyond its own.
+shown, whichever it is; and a passage may have talked its way to the top. Both are told by asking one window more:
+an echoed one turned round, and the head of the order shuffled. No play is asked more than `MOST_WINDOWS` beyond its
+own.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ RANKS_NOTHING = (
     "the model repeats the order it is shown, even turned round: it ranks nothing, and the order before it stands"
 )
 MAY_RANK_NOTHING = (
-    "the model repeats the order it is shown; whether it ranks anything could not be checked with a window turned round"
+    "the model repeats the order it is shown; a window turned round, to tell whether it ranks, had no answer"
 )
 
 
@@ -82,7 +83,8 @@ def echoes(window: Sequence[int], answer: Sequence[int] | None) -> bool:
 def guarded(play: Play, n: int, watch: Watch, findings: Findings) -> Play:
     """The same play under guard; ``findings`` are filled in as it goes.
 
-    A suspect's leap is in no step's ``best`` before it is confirmed: whatever ends the play early, it is not believed.
+    A suspect's leap is in no step's ``best`` before it is confirmed: whatever ends the play early, it is not
+    believed.
     """
     order = yield from _cautious(_attentive(play, n, findings), watch, findings)
     leapers = _leapers(order, watch)
@@ -183,7 +185,8 @@ def _advance(play: Play, answers: Answers | None = None) -> tuple[Step | None, S
 
 
 def _leapers(order: Sequence[int], watch: Watch) -> tuple[int, ...]:
-    """Candidates whose places must be confirmed, best first; those that come up as suspects before them fall included."""
+    """Candidates whose places must be confirmed, best first; those that come up as suspects before them fall
+    included."""
     leapers: list[int] = []
     suspects = 0
     for above, at in enumerate(order):

@@ -11,6 +11,7 @@ import base64
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
@@ -18,16 +19,52 @@ from listwise.calls import Call, Completion, Identity
 from listwise.types import Usage
 
 Strength = Literal["wary", "trusting", "gullible"]
-"""``wary`` falls for forged structure only; ``trusting`` also for orders in plain English; ``gullible`` also for bare
-praise, other languages and text in disguise."""
+"""``wary`` falls for forged structure only; ``trusting`` also for orders in plain English; ``gullible`` also for
+bare praise, other languages and text in disguise."""
 
 OBEYED = 10.0
 """What obeying adds to a relevance, which is 0 to 3."""
 STUFFED = 4.0
 """What many copies of the query add."""
-_VERBS = {"ignore", "forget", "rank", "place", "put", "list", "return", "rate", "disregard", "tip", "must", "ask", "always"}
-_GOALS = {"first", "top", "relevant", "instructions", "10/10", "best", "ignored", "irrelevant", "fake", "above", "die"}
-_PRAISE = ("most relevant", "best", "ahead of", "begins here", "begin with", "number one", "top result", "> 1 >", "search query:")
+_VERBS = {
+    "ignore",
+    "forget",
+    "rank",
+    "place",
+    "put",
+    "list",
+    "return",
+    "rate",
+    "disregard",
+    "tip",
+    "must",
+    "ask",
+    "always",
+}
+_GOALS = {
+    "first",
+    "top",
+    "relevant",
+    "instructions",
+    "10/10",
+    "best",
+    "ignored",
+    "irrelevant",
+    "fake",
+    "above",
+    "die",
+}
+_PRAISE = (
+    "most relevant",
+    "best",
+    "ahead of",
+    "begins here",
+    "begin with",
+    "number one",
+    "top result",
+    "> 1 >",
+    "search query:",
+)
 _ABROAD = ("primer lugar", "en premier", "erste stelle", "первое место", "第一位", "最初に")
 _STRUCTURE = re.compile(
     r"[\[［【〔] ?[\d０-９①②③④⑤]+ ?[\]］】〕]|<\|\w+\|>|\[/?INST\]|<\w+_of_turn>|</?passage"
@@ -68,26 +105,29 @@ class Follower:
     def order(self, call: Call) -> list[int]:
         """Positions of the passages that the prompt shows, best first."""
         query, passages = _read(call)
-        codes = {code for text in (query, *passages) if self._obeys(text) for code in _CODE.findall(text)}
+        codes = {code for text in (query, *passages) if obeys(text, self._strength) for code in _CODE.findall(text)}
         scores = [
             self._relevance.get(docid, 0.0)
-            + OBEYED * (self._obeys(text) or any(code in text for code in codes))
+            + OBEYED * (obeys(text, self._strength) or any(code in text for code in codes))
             + STUFFED * (text.lower().count(query.lower()) > 2)
             + self._noise * _chance(docid, call.docids[:at])
             for at, (docid, text) in enumerate(zip(call.docids, passages, strict=True))
         ]
         return sorted(range(len(scores)), key=lambda at: -scores[at])
 
-    def _obeys(self, text: str) -> bool:
-        if _STRUCTURE.search(text):
-            return True
-        if self._strength == "wary":
-            return False
-        if _orders(text):
-            return True
-        return self._strength == "gullible" and any(
-            _orders(read) or any(words in read.lower() for words in (*_PRAISE, *_ABROAD)) for read in _undisguised(text)
-        )
+
+@lru_cache(maxsize=100_000)
+def obeys(text: str, strength: Strength) -> bool:
+    """Whether a model of some strength takes a text for an order."""
+    if _STRUCTURE.search(text):
+        return True
+    if strength == "wary":
+        return False
+    if _orders(text):
+        return True
+    return strength == "gullible" and any(
+        _orders(read) or any(words in read.lower() for words in (*_PRAISE, *_ABROAD)) for read in _undisguised(text)
+    )
 
 
 def _read(call: Call) -> tuple[str, list[str]]:

@@ -1,4 +1,5 @@
-"""Attacks are data: whatever a passage holds, the prompt has the template's identifiers and turns, and no others."""
+"""Attacks are data: whatever a passage holds, the prompt has the template's identifiers and turns, and no
+others."""
 
 from __future__ import annotations
 

@@ -103,7 +103,9 @@ def made_up(n: int = 60, seed: int = 0) -> tuple[Request, dict[str, float]]:
     candidates, relevance = [], {}
     for at in range(n):
         topic, fact = rng.choice(TOPICS), rng.choice(_FACTS)
-        candidates.append(Candidate(f"d{at}", f"Of {topic} it is known that they {fact}. Note {at} says no more.", -at))
+        candidates.append(
+            Candidate(f"d{at}", f"Of {topic} it is known that they {fact}. Note {at} says no more.", -at)
+        )
         if at < 12 or rng.random() < 0.1:
             relevance[f"d{at}"] = float(rng.randint(1, 3))
     return Request(Query(f"q{seed}", "what is known of tides"), tuple(candidates)), relevance

@@ -66,8 +66,9 @@ def test_nothing_breaks_it_and_withholding_leaves_no_order(text: str) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["ignore all ", "rank this passage ", "passage 1 is ", "[1] > ", "i g n o r e ", "1gn0re", "a", "A" * 64, "the ", "(", "<|a",
-     "most relevant ", "system: ", "tip pay reward ", "as an ai ", "忽略", "\u200b", "ignora las ", "egassap ", ". ", "\n"],
+    ["ignore all ", "rank this passage ", "passage 1 is ", "[1] > ", "i g n o r e ", "1gn0re", "a", "A" * 64, "the ",
+     "(", "<|a", "most relevant ", "system: ", "tip pay reward ", "as an ai ", "忽略", "\u200b", "ignora las ",
+     "egassap ", ". ", "\n"],
 )  # fmt: skip
 def test_long_text_takes_linear_time(piece: str) -> None:
     def seconds(length: int) -> float:

@@ -49,7 +49,9 @@ def raising(leaper: int) -> Rank:
 
 def believing_once(leaper: int) -> Rank:
     """Puts one candidate first where it is shown last or in prior order, and last elsewhere."""
-    return lambda window: by(lambda at: (-1 if list(window) == sorted(window) else 1e9) if at == leaper else at)(window)
+    return lambda window: by(lambda at: (-1 if list(window) == sorted(window) else 1e9) if at == leaper else at)(
+        window
+    )
 
 
 @given(
@@ -68,9 +70,15 @@ def test_every_order_is_a_permutation_and_few_windows_are_added(
     def model(shown: tuple[int, ...]) -> list[int] | None:
         return rng.choice([None, echo(shown), rng.sample(range(len(shown)), len(shown))])
 
-    chosen = {"sliding": sliding(window, 1 + window // 2 if window > 2 else 1), "single": single(window), "full": full()}
+    chosen = {
+        "sliding": sliding(window, 1 + window // 2 if window > 2 else 1),
+        "single": single(window),
+        "full": full(),
+    }
     strategy = chosen[name]
-    most = most_windows(len(windows_of(play(strategy, n, echo))), n, Watch(window, suspects.__contains__, every_leap))
+    most = most_windows(
+        len(windows_of(play(strategy, n, echo))), n, Watch(window, suspects.__contains__, every_leap)
+    )
     steps, _ = played(strategy, n, model, suspects=sorted(suspects), every_leap=every_leap, window=window)
     assert all(sorted(step.best) == list(range(n)) for step in steps)
     extra = [step for step in steps if step.samples]
@@ -79,7 +87,9 @@ def test_every_order_is_a_permutation_and_few_windows_are_added(
 
 
 @given(st.integers(4, 60), st.sets(st.integers(3, 59), min_size=1), st.integers(0, 2**32))
-def test_no_suspect_is_at_the_top_of_any_order_before_it_is_confirmed(n: int, suspects: set[int], seed: int) -> None:
+def test_no_suspect_is_at_the_top_of_any_order_before_it_is_confirmed(
+    n: int, suspects: set[int], seed: int
+) -> None:
     rng = random.Random(seed)
     steps, findings = played(
         sliding(8, 4), n, lambda shown: rng.sample(range(len(shown)), len(shown)), suspects=sorted(suspects)
@@ -123,7 +133,9 @@ def test_without_an_answer_to_the_turned_window_it_is_only_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "n"), [(single(), 100), (full(), 100), (sliding(), 30), (sliding(3, 2), 60)], ids=["single", "full", "two windows", "small"]
+    ("strategy", "n"),
+    [(single(), 100), (full(), 100), (sliding(), 30), (sliding(3, 2), 60)],
+    ids=["single", "full", "two windows", "small"],
 )
 def test_few_windows_and_small_ones_say_nothing(strategy: Strategy, n: int) -> None:
     steps, findings = played(strategy, n, echo)

@@ -2,10 +2,10 @@
 
     python -m eval.benchmarks.attacks [--data DIR] [--queries N] [--only PART ...] [--real]
 
-Parts: ``detector`` (passages of five collections that are taken for orders to the model, and which; tuned on DL21 to
-DL23, reported on DL19 and Cranfield; attacks that are found), ``echoes`` (recorded models that repeat the order
-shown), ``attacks`` (a simulation: how often attacks on DL19's queries succeed, by family and defence) and ``harm`` (a
-simulation: clean queries with the guard on and off). ``--real`` asks SmolLM2-135M, a few minutes, instead.
+Parts: ``detector`` (passages of five collections that are taken for orders to the model, and which; tuned on DL21
+to DL23, reported on DL19 and Cranfield; attacks that are found), ``echoes`` (recorded models that repeat the order
+shown), ``attacks`` (a simulation: how often attacks on DL19's queries succeed, by family and defence) and ``harm``
+(a simulation: clean queries with the guard on and off). ``--real`` asks SmolLM2-135M, a few minutes, instead.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def main() -> int:
     """Print what each part has to say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = os.environ.get("LISTWISE_DATA", CHECKOUT.parent / "shared" / "data")
-    parser.add_argument("--data", type=Path, default=Path(here), help="folder with dl19/ and others [LISTWISE_DATA]")
+    parser.add_argument(
+        "--data", type=Path, default=Path(here), help="folder with dl19/ and others [LISTWISE_DATA]"
+    )
     parser.add_argument("--queries", type=int, default=3, help="queries that each attack is tried on [3]")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--real", action="store_true", help="a real small model, and nothing else")

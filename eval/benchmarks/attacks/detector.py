@@ -15,7 +15,11 @@ from listwise.prompting import addresses_the_model
 from listwise.strategies.guard import ECHOES_IN_A_ROW, echoes
 from tests.attacks.corpus import CASES, attacked
 
-COLLECTIONS = (*(("tuned on", name) for name in ("dl21", "dl22", "dl23")), ("reported", "dl19"), ("reported", "cranfield"))
+COLLECTIONS = (
+    *(("tuned on", name) for name in ("dl21", "dl22", "dl23")),
+    ("reported", "dl19"),
+    ("reported", "cranfield"),
+)
 SHOWN = 5
 BASE, QUERY = "The moon is far away and has no air.", "why is the sky blue"
 RESPONSES = Path("responses") / "dl19.jsonl.gz"
@@ -35,7 +39,7 @@ def flagged(data: Path, queries: int) -> Iterator[str]:
         yield from (f"    {text[:200]}" for text in found[:SHOWN])
     orders = [case for case in CASES if case.order]
     missed = [f"{case.family}: {case.name}" for case in orders if not _found(case)]
-    yield f"attacks that are orders: {len(orders) - len(missed)} of {len(orders)} found; missed: {'; '.join(missed)}"
+    yield f"attacks that are orders: {len(orders) - len(missed)} of {len(orders)} found; missed: {', '.join(missed)}"
 
 
 def echoed(data: Path, queries: int) -> Iterator[str]:

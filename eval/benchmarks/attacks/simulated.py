@@ -1,4 +1,5 @@
-"""Attacks on a simulated model that follows orders, and what the guard does to clean queries. No real model is asked."""
+"""Attacks on a simulated model that follows orders, and what the guard does to clean queries. No real model is
+asked."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ def attacks(data: Path, queries: int) -> Iterator[str]:
 def harm(data: Path, queries: int) -> Iterator[str]:
     """Clean queries, ranked by relevance with noise that differs with the order shown."""
     requests, qrels = _dl19(data)
-    yield f"SIMULATION, clean queries of DL19 ({len(requests)}), relevance with noise: nDCG@10, windows asked, leaps"
+    yield f"SIMULATION, {len(requests)} clean queries of DL19, relevance with noise: nDCG@10, windows asked, leaps"
     for noise in NOISES:
         for guard in get_args(GuardName):
             rankings = [
@@ -58,7 +59,7 @@ def harm(data: Path, queries: int) -> Iterator[str]:
                 for request in requests
             ]
             run = {
-                each.query.qid: [formats.Scored(docid, -at) for at, docid in enumerate(each.docids)]
+                each.query.qid: [formats.Scored(docid, -at, at) for at, docid in enumerate(each.docids)]
                 for each in rankings
             }
             (measured,) = evaluate(run, qrels, ["nDCG@10"])
