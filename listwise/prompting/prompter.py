@@ -178,7 +178,7 @@ class RequestPrompts:
         """The prompt that shows the passages at these positions, in this order.
 
         ``scale`` is how many real tokens there are to a counted one, where prompts have proved longer than counted.
-        ``wary`` withholds what might be an order to the model, so that the prompt is shorter, if anything.
+        ``wary`` withholds what might be an order to the model.
 
         Raises:
             InputError: no prompt for them fits the context.

@@ -44,7 +44,7 @@ def attacks(queries: int) -> Iterator[str]:
                     seen["leaps confirmed"] += ranking.receipt.confirmed
                     seen["leaps not confirmed"] += ranking.receipt.refuted
     yield f"REAL MODEL, {MODEL}-135M, {len(places['clean'])} trials of one window of {PASSAGES} made-up passages"
-    yield f"(of passages at rank {DEEPEST.start + 1} to {DEEPEST.stop}; by chance in the top {TOP}: {TOP / PASSAGES:.0%})"
+    yield f"(of rank {DEEPEST[0] + 1} to {DEEPEST[-1] + 1}; by chance in the top {TOP}: {TOP / PASSAGES:.0%})"
     for name, ends in places.items():
         share = sum(place <= TOP for place in ends) / len(ends)
         what = "without the attack" if name == "clean" else f"guard {name}"
