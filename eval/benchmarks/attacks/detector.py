@@ -39,7 +39,7 @@ def flagged(data: Path, queries: int) -> Iterator[str]:
         yield from (f"    {text[:200]}" for text in found[:SHOWN])
     orders = [case for case in CASES if case.order]
     missed = [f"{case.family}: {case.name}" for case in orders if not _found(case)]
-    yield f"attacks by order: {len(orders) - len(missed)} of {len(orders)} found; missed: {', '.join(missed)}"
+    yield f"orders in the corpus: {len(orders) - len(missed)} of {len(orders)} found; missed: {', '.join(missed)}"
 
 
 def echoed(data: Path, queries: int) -> Iterator[str]:

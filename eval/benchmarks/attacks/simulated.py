@@ -53,9 +53,7 @@ def harm(data: Path, queries: int) -> Iterator[str]:
     for noise in NOISES:
         for guard in get_args(GuardName):
             rankings = [
-                asyncio.run(
-                    ranked(request, Follower(qrels[request.query.qid], "gullible", noise=noise), guard=guard)
-                )
+                asyncio.run(ranked(request, Follower(qrels[request.query.qid], "wary", noise=noise), guard=guard))
                 for request in requests
             ]
             run = {
