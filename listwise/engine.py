@@ -19,7 +19,7 @@ from listwise.prompting import WindowPrompt, addresses_the_model
 from listwise.reading import Reading, Window, WindowReader
 from listwise.spend.money import usd_of
 from listwise.spend.tab import Tab
-from listwise.strategies.base import Step, Strategy
+from listwise.strategies.base import Graded, Step, Strategy
 from listwise.strategies.guard import (
     MAY_RANK_NOTHING,
     RANKS_NOTHING,
@@ -227,8 +227,9 @@ class Engine:
 def _answer(reading: Reading) -> tuple[int, ...] | None:
     """What a play is sent for a window."""
     order, parsed = reading.permutation, reading.reply.parsed
-    partly = parsed is not None and len(parsed.identifiers) < parsed.n
-    return Repaired(order) if order is not None and partly else order
+    if order is None or parsed is None or isinstance(order, Graded):
+        return order
+    return order if len(parsed.identifiers) == parsed.n else Repaired(order)
 
 
 def _windows(step: Step, number: int, prior: Sequence[int]) -> list[Window]:

@@ -108,8 +108,7 @@ def guarded(play: Play, n: int, watch: Watch, findings: Findings) -> Play:
 
 def most_windows(asked: int, n: int, watch: Watch) -> int:
     """How many windows a guard may ask of a play over ``n`` candidates that asks ``asked`` of its own."""
-    leap = LEAP if watch.every_leap else SUSPICIOUS_LEAP
-    confirms = n > leap and (watch.every_leap or any(map(watch.suspect, range(SUSPICIOUS_LEAP, n))))
+    confirms = (watch.every_leap and n > LEAP) or any(map(watch.suspect, range(SUSPICIOUS_LEAP, n)))
     return (asked >= ECHOES_IN_A_ROW) + confirms
 
 

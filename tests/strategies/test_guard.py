@@ -196,6 +196,13 @@ def test_a_leap_that_cannot_be_checked_is_believed_of_harmless_passages_only() -
     assert (steps[-1].best[0], findings) == (15, Findings(believed=(15,)))
 
 
+def test_how_many_windows_are_added_at_most() -> None:
+    suspects = Watch(20, {5}.__contains__), Watch(20, {5}.__contains__, every_leap=True)
+    harmless = Watch(20, set[int]().__contains__), Watch(20, set[int]().__contains__, every_leap=True)
+    assert [most_windows(2, 8, watch) for watch in (*suspects, *harmless)] == [1, 1, 0, 0]
+    assert [most_windows(9, 100, watch) for watch in (*suspects, *harmless)] == [2, 2, 1, 2]
+
+
 def test_a_small_climb_needs_no_second_window() -> None:
     steps, _ = played(single(20), 40, raising(2), suspects=[2])
     assert (len(windows_of(steps)), steps[-1].best[0]) == (1, 2)
