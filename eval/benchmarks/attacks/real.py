@@ -56,6 +56,7 @@ def _ranked(url: str, request: Request, guard: str) -> Ranking:
     async def ranked() -> Ranking:
         async with Reranker(
             llm=f"openai/{MODEL}", base_url=url, local="none", escalate="always", strategy="single",
+            prompt="structured",
             ledger="off", cache="off", guard=guard, attempts=1, max_output_tokens=64,
         ) as reranker:  # fmt: skip
             return await reranker.arerank(request)
