@@ -11,14 +11,26 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 
 from listwise.chain import Chain
-from listwise.prompting import WindowPrompt
+from listwise.prompting import WindowPrompt, addresses_the_model
 from listwise.reading import Reading, Window, WindowReader
 from listwise.spend.money import usd_of
 from listwise.spend.tab import Tab
-from listwise.strategies.base import Step, Strategy
+from listwise.strategies.base import Graded, Step, Strategy
+from listwise.strategies.guard import (
+    MAY_RANK_NOTHING,
+    RANKS_NOTHING,
+    Findings,
+    GuardName,
+    Repaired,
+    Watch,
+    echoes,
+    guarded,
+    most_windows,
+)
 from listwise.types import Request, Usage, WindowTrace
 
 
@@ -51,7 +63,11 @@ class Outcome:
     left_out: Counter[tuple[int, int]] = field(default_factory=Counter)
     """Windows of which only so many of so many passages were shown."""
     notes: list[str] = field(default_factory=list)
-    """What the strategy noticed."""
+    """What the strategy and the guard noticed."""
+    echoes: int = 0
+    """Windows of some size that were answered in exactly the order shown."""
+    findings: Findings = field(default_factory=Findings)
+    """What the guard found out."""
     readings: list[Reading] = field(default_factory=list)
     """Every reading of every window, if a trace is wanted."""
 
@@ -72,6 +88,10 @@ class Outcome:
             f"{count} window(s) did not fit the model's context: only {shown} of {n} passages shown"
             for (shown, n), count in self.left_out.items()
         ]
+        if self.findings.ranks_nothing:
+            said.append(RANKS_NOTHING)
+        if self.findings.unchecked:
+            said.append(MAY_RANK_NOTHING)
         if self.stopped is not None:
             said.append(f"stopped after {self.calls} calls: {self.stopped}")
         return tuple(said)
@@ -83,6 +103,8 @@ class Outcome:
             self._add_asked(each)
         reply = reading.reply
         if reply.permutation is not None:
+            answer = _answer(reading)
+            self.echoes += echoes(range(len(answer or ())), answer)
             self.ordered_by[reading.model] += 1
             for first, then in pairwise(chain):
                 self.passed_on[first.model, then.model, first.reply.error or ""] += 1
@@ -90,6 +112,20 @@ class Outcome:
             self.stopped = self.stopped or reply.error
         elif reply.error is not None:
             self.kept[reply.error] += 1
+
+    def add_findings(self, docids: Sequence[str]) -> None:
+        """Note what became of leaps; ``docids`` are the candidates', in prior order."""
+        found = self.findings
+        said = (
+            (found.confirmed, "confirmed by a second window"),
+            (found.refuted, "not confirmed by a second window: lowered"),
+            (found.fallen, "could not be checked, of passages that seem to address the model: taken back"),
+            (found.believed, "could not be checked: believed"),
+        )
+        for leapers, what in said:
+            if leapers:
+                named = ", ".join(docids[at] for at in leapers)
+                self.notes.append(f"{len(leapers)} leap(s) to the top {what}: {named}")
 
     def _add_asked(self, reading: Reading) -> None:
         reply = reading.reply
@@ -114,12 +150,37 @@ class Outcome:
             self.left_out[shown, shown + reading.left_out] += 1
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """How plays are guarded (`listwise.strategies.guard`)."""
+
+    name: GuardName
+    window: int
+    """Passages that a window may show."""
+    top: int
+    """Places at the head that must be earned."""
+
+    def watch(self, request: Request, prior: Sequence[int]) -> Watch:
+        """What to look out for in a play over these candidates."""
+
+        @cache
+        def suspect(at: int) -> bool:
+            return addresses_the_model(request.candidates[prior[at]].content)
+
+        return Watch(self.window, suspect, every_leap=self.name == "leaps", top=self.top)
+
+    def most_windows(self, asked: int, request: Request, prior: Sequence[int]) -> int:
+        """How many windows it may ask beyond the ``asked`` ones of a play."""
+        return 0 if self.name == "off" else most_windows(asked, len(prior), self.watch(request, prior))
+
+
 class Engine:
     """Ranks requests with one strategy and a chain of models, first choice first."""
 
-    def __init__(self, readers: Sequence[WindowReader], strategy: Strategy) -> None:
+    def __init__(self, readers: Sequence[WindowReader], strategy: Strategy, guard: Guard | None = None) -> None:
         self._readers = readers
         self._strategy = strategy
+        self._guard = guard if guard is not None and guard.name != "off" else None
 
     async def rank(
         self,
@@ -140,6 +201,8 @@ class Engine:
         outcome = Outcome(tuple(prior))
         chain = Chain(self._readers, request, tab)
         play = self._strategy(len(prior), scores)
+        if self._guard is not None:
+            play = guarded(play, len(prior), self._guard.watch(request, prior), outcome.findings)
         best: Sequence[int]
         number = 0
         try:
@@ -151,7 +214,7 @@ class Engine:
                     outcome.add(reading)
                 if trace:
                     outcome.readings.extend(each for last in readings for each in (*last.before, last))
-                step = play.send([reading.permutation for reading in readings])
+                step = play.send([_answer(reading) for reading in readings])
                 number += 1
             best = step.best
         except StopIteration as end:
@@ -159,13 +222,22 @@ class Engine:
         finally:
             play.close()
         outcome.order = tuple(prior[at] for at in best)
+        outcome.add_findings([request.candidates[at].docid for at in prior])
         return outcome
+
+
+def _answer(reading: Reading) -> tuple[int, ...] | None:
+    """What a play is sent for a window."""
+    order, parsed = reading.permutation, reading.reply.parsed
+    if order is None or parsed is None or isinstance(order, Graded):
+        return order
+    return order if len(parsed.identifiers) == parsed.n else Repaired(order)
 
 
 def _windows(step: Step, number: int, prior: Sequence[int]) -> list[Window]:
     samples = step.samples or (0,) * len(step.windows)
     return [
-        Window(number, tuple(prior[at] for at in shown), sample)
+        Window(number, tuple(prior[at] for at in shown), sample, step.wary)
         for shown, sample in zip(step.windows, samples, strict=True)
     ]
 

@@ -16,7 +16,7 @@ from statistics import median
 
 from listwise.cache import AnswerStore, cache_key
 from listwise.calls import Call, Completion, ServiceTier
-from listwise.engine import Engine, Outcome
+from listwise.engine import Engine, Guard, Outcome
 from listwise.errors import InputError
 from listwise.forms import FORMS
 from listwise.layers import Answer
@@ -186,19 +186,26 @@ async def plan_strategy(
 
         async def played(
             within: Budget,
+            guard: Guard | None = None,
             request: Request = request,
             prior: Sequence[int] = prior,
             scores: Sequence[float] | None = scores,
         ) -> _Played:
             layer = _Estimator(tier.first, tier.store, habits, policy.service_tier)
-            engine = Engine([tier.first.reader_over(layer, counted=False)], strategy)
+            engine = Engine([tier.first.reader_over(layer, counted=False)], strategy, guard)
             return layer, await engine.rank(request, prior, Tab(request.query.qid, within), scores=scores)
 
         layer, outcome = await played(budget)
         longest_play = layer
         if budget.counts_tokens:  # cheaper answers than expected leave room for more calls
             longest_play, _ = await played(replace(budget, usd=None, tokens=None))
+        if not longest_play.sizes:  # no answer is made up: the guard sees what it will see in the run
+            longest_play, _ = await played(budget, tier.guard)
         sizes = longest_play.most_sizes(most_windows(name, len(prior), **policy.measures), budget.calls)
+        if sizes:
+            largest = max(min(len(prior), policy.window), *sizes)
+            most = tier.guard.most_windows(max(outcome.calls, len(sizes)), request, prior)
+            sizes = [*sizes, *[largest] * most]
         tokens_in, tokens_out, usd = _bounded(layer, sizes, tier, policy, request, prior)
         for at, span in enumerate((tokens_in, tokens_out, usd)):
             sums[at] += span

@@ -24,6 +24,7 @@ from listwise.spend.tab import Budget
 from listwise.strategies import StrategyName
 from listwise.strategies.adaptive import FIRST_STAGE_TRUST, LOCAL_TRUST
 from listwise.strategies.aggregate import Aggregate
+from listwise.strategies.guard import GuardName
 from listwise.strategies.registry import Measures
 from listwise.strategies.vote import Ballot, Shuffle
 
@@ -156,6 +157,11 @@ class Policy(LlmSettings):
     on_bad_answer: OnBadAnswer = "repair"
     """What to do with an answer that is incomplete or unreadable: ``repair`` (what is missing keeps its order),
     ``reask`` (once more, then repair), ``keep`` (the window keeps its order), ``raise``."""
+    guard: GuardName = "suspicious"
+    """Which passages that leap to the top must be confirmed by a second, shuffled window: ``suspicious`` (those
+    whose
+    text seems to address the model), ``leaps`` (all), ``off``. Unless it is off, a model that seems to repeat the
+    order it is shown is given one window turned round."""
     budget_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     """Dollars a query may cost."""
     budget_total_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)

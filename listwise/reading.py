@@ -41,6 +41,8 @@ class Window:
     """Positions in the request, in the order to show them."""
     sample: int = 0
     """Tells it from others that ask the same on purpose."""
+    wary: bool = False
+    """Whether passages are shown without what might be an order to the model."""
 
     def cut(self, shown: tuple[int, ...]) -> Window:
         """The same with fewer passages."""
@@ -183,7 +185,7 @@ class WindowReader:
         """
         n = len(asked.shown)
         while True:
-            prompt = prompts.window(asked.shown, scale)
+            prompt = prompts.window(asked.shown, scale, wary=asked.wary)
             call = self._call(prompt, asked, request)
             if prompt.certain or self._count is None:
                 return prompt, call

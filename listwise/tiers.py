@@ -11,7 +11,7 @@ from typing import Protocol
 from listwise.asking import Asker
 from listwise.cache import AnswerCache, default_directory
 from listwise.calls import AnswerForm, Sampling
-from listwise.engine import Engine
+from listwise.engine import Engine, Guard
 from listwise.forms import FORMS
 from listwise.layers import Counting, Layer, TokenCounts, stack
 from listwise.layers.counted import COUNT_TIMEOUT_S
@@ -24,6 +24,7 @@ from listwise.reading import WindowReader
 from listwise.spend.prices import Price, PriceBook, is_old, require_price
 from listwise.spend.tokens import TokenCounter, counter_for
 from listwise.strategies import make, question_of
+from listwise.strategies.base import ORDERS
 
 _log = get_logger(__name__)
 
@@ -116,6 +117,7 @@ class LlmTier:
 
     chain: tuple[ReadyModel, ...]
     engine: Engine
+    guard: Guard
     store: AnswerCache | None
     strategy: str
     rebuild: Callable[[], LlmTier]
@@ -153,13 +155,15 @@ class LlmTier:
 
         def playing(name: str) -> LlmTier:
             strategy = make(name, **policy.measures)
-            asked = Asked.by(name, question_of(name), strategy, policy.measures["depth"])
+            question = question_of(name)
+            asked = Asked.by(name, question, strategy, policy.measures["depth"])
             chain = tuple(
                 ReadyModel.of(choice, asked, model, store, capped=capped)
                 for choice, model in zip(policy.choices, models, strict=True)
             )
-            engine = Engine([each.reader for each in chain], strategy)
-            return cls(chain, engine, store, name, lambda: cls.of(policy, own, capped=capped), playing)
+            guard = Guard(policy.guard if question in ORDERS else "off", policy.window, policy.top)
+            engine = Engine([each.reader for each in chain], strategy, guard)
+            return cls(chain, engine, guard, store, name, lambda: cls.of(policy, own, capped=capped), playing)
 
         return playing(policy.strategy)
 

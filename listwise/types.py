@@ -147,6 +147,15 @@ class Receipt:
     """False where the model has no known price, so that ``usd`` says nothing."""
     repairs: Mapping[str, int] = field(default_factory=dict)
     """Repairs to the model's answers by kind."""
+    echoes: int = 0
+    """Windows of at least four passages that were answered in exactly the order shown. A right order may be; a
+    model that ranks nothing does it to most."""
+    confirmed: int = 0
+    """Leaps to the top that a second, shuffled window confirmed."""
+    refuted: int = 0
+    """Those that it did not confirm, or that could not be checked and were not believed: lowered."""
+    notes: Sequence[str] = ()
+    """What was noticed on the way, in plain words: it is as asked all the same."""
     degraded: Sequence[str] = ()
     """What could not be done as asked, in order and in plain words; empty when all went well."""
     truncated: int = 0

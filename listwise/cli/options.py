@@ -60,6 +60,11 @@ POLICY_OPTIONS: dict[str, Decorator] = {
         type=click.Choice(["repair", "reask", "keep", "raise"]),
         help="For incomplete or unreadable answers. [repair]",
     ),
+    "guard": click.option(
+        "--guard",
+        type=click.Choice(["off", "suspicious", "leaps"]),
+        help="Leaps to the top that must be confirmed by a second window. [suspicious]",
+    ),
     "budget_usd": click.option("--budget", "budget_usd", metavar="USD", help="Dollars a query may cost."),
     "budget_total_usd": click.option(
         "--budget-total", "budget_total_usd", metavar="USD", help="Dollars the run may cost."

@@ -29,6 +29,8 @@ LINE_EVERY_S = 5.0
 """Seconds between lines of progress where there is no terminal."""
 
 SHOWN_DEGRADED = 5
+FEWEST_ECHOES = 3
+"""Windows that must have come back in the order shown before it is worth a word."""
 _FIGURES = re.compile(r"(?<![\w:./-])\d[\d.,:]*\b")
 """Numbers and times of day, but not those in names and addresses."""
 
@@ -66,6 +68,11 @@ class Totals:
     priced: bool = True
     degraded: dict[str, Counter[str]] = field(default_factory=dict)
     """What could not be done as asked and for how many queries; what differs only in figures is together."""
+    noted: dict[str, Counter[str]] = field(default_factory=dict)
+    """Likewise, what was noticed on the way."""
+    echoes: int = 0
+    ordered: int = 0
+    """Windows that an LLM put in order."""
     fallbacks: Counter[str] = field(default_factory=Counter)
     simulated: int = 0
     """Queries whose LLM was a simulation."""
@@ -80,9 +87,13 @@ class Totals:
         numbers["repairs"] += sum(receipt.repairs.values())
         self.usd[receipt.route] += receipt.usd
         self.priced = self.priced and receipt.priced
+        self.echoes += receipt.echoes
+        self.ordered += sum(receipt.ordered_by.values())
         for what in receipt.degraded:
             self.degraded.setdefault(_FIGURES.sub("N", what), Counter())[what] += 1
         self.simulated += receipt.simulated
+        for what in receipt.notes:
+            self.noted.setdefault(_FIGURES.sub("N", what.partition(": ")[0]), Counter())[what] += 1
         if receipt.fallback is not None:
             self.fallbacks[receipt.fallback] += 1
 
@@ -91,6 +102,11 @@ class Totals:
         """Whether an LLM was asked, and not one answer came."""
         asked = self.routes["llm"] > 0 and self.sum("attempts") > 0
         return asked and self.sum("output_tokens") == 0 and self.sum("cache_hits") == 0
+
+    @property
+    def echoed(self) -> bool:
+        """Whether most windows, of at least a few, came back in the order shown."""
+        return self.echoes >= FEWEST_ECHOES and 2 * self.echoes > self.ordered
 
     @property
     def total_usd(self) -> Decimal:
@@ -199,10 +215,17 @@ def show_totals(totals: Totals) -> None:
         )
     for tier, count in totals.fallbacks.items():
         screen.print(f"fell back, {count} queries: {_TIERS[tier]}", style="yellow")
-    for alike in sorted(totals.degraded.values(), key=lambda alike: -alike.total())[:SHOWN_DEGRADED]:
-        ((what, _),) = alike.most_common(1)
-        such = "" if len(alike) == 1 else "such as "
-        screen.print(f"degraded, {alike.total()} queries: {such}{what}", style="yellow")
+    if totals.echoed:
+        screen.print(
+            f"echoed: {totals.echoes} of {totals.ordered} windows came back in the order shown; "
+            "the model may rank nothing",
+            style="yellow",
+        )
+    for word, all_said in (("degraded", totals.degraded), ("noted", totals.noted)):
+        for alike in sorted(all_said.values(), key=lambda alike: -alike.total())[:SHOWN_DEGRADED]:
+            ((what, _),) = alike.most_common(1)
+            such = "" if len(alike) == 1 else "such as "
+            screen.print(f"{word}, {alike.total()} queries: {such}{what}", style="yellow")
 
 
 def _row(totals: Totals, routes: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ cut passages until prompt and answer fit a context, and say what they cut.
 from listwise.prompting.fitting import Overhead
 from listwise.prompting.loading import check, describe, load_template, template_names
 from listwise.prompting.neutralise import neutralise
+from listwise.prompting.orders import addresses_the_model
 from listwise.prompting.prompter import (
     Cut,
     Prompter,
@@ -32,6 +33,7 @@ __all__ = [
     "Space",
     "Template",
     "WindowPrompt",
+    "addresses_the_model",
     "check",
     "describe",
     "fit",

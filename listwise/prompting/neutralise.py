@@ -25,7 +25,7 @@ from typing import Literal
 Style = Literal["brackets", "markup"]
 
 # Cc without whitespace, surrogates, Default_Ignorable_Code_Point of Unicode 15, interlinear annotation, U+FFFE/F.
-_UNSEEN = re.compile(
+UNSEEN = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff"
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
@@ -35,13 +35,13 @@ _UNSEEN = re.compile(
 _C1 = re.compile("[\x80-\x9f]")
 _MISREAD = re.compile("[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
-_OPENING = r"\[［【〔〖〘〚⟦⟬❲⁅⦋⦍⦏⦗﹇﹝︗︹︻"
-_CLOSING = r"\]］】〕〗〙〛⟧⟭❳⁆⦌⦎⦐⦘﹈﹞︘︺︼"
+OPENING = r"\[［【〔〖〘〚⟦⟬❲⁅⦋⦍⦏⦗﹇﹝︗︹︻"
+CLOSING = r"\]］】〕〗〙〛⟧⟭❳⁆⦌⦎⦐⦘﹈﹞︘︺︼"
 _DIGIT = (
     r"\d²³¹\u2070\u2074-\u2079\u2080-\u2089\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
     r"\u3248-\u324f\u3251-\u325f\u32b1-\u32bf\U0001f100-\U0001f10c"
 )
-_IDENTIFIER = rf"[{_OPENING}] ?[#№+\-−]? ?[{_DIGIT}]++ ?[{_CLOSING}]"
+_IDENTIFIER = rf"[{OPENING}] ?[#№+\-−]? ?[{_DIGIT}]++ ?[{CLOSING}]"
 
 # Names are bounded, so that a text of nothing but beginnings is read in linear time.
 _BAR_TOKEN = r"[<＜][|｜][\w▁ ./:-]{1,64}[|｜][>＞]"
@@ -54,7 +54,7 @@ _SQUARE_TOKEN = (
 )
 _ACTING = re.compile(f"{_IDENTIFIER}|{_BAR_TOKEN}|{_ANGLE_TOKEN}|{_SQUARE_TOKEN}")
 
-_LETTER = rf"[{_OPENING}] ?[^\W\d_] ?[{_CLOSING}]"
+_LETTER = rf"[{OPENING}] ?[^\W\d_] ?[{CLOSING}]"
 _NAMED = r"(?:(?<=passage)|(?<=document)|(?<=candidate)|(?<=doc))"
 _HEADING = rf"{_NAMED}[\s*_#-]{{1,4}}(?P<letter>[^\W\d_])[\s*_]{{0,4}}[:：﹕︓։∶ː꞉]"
 _LABELS = re.compile(f"{_LETTER}|{_HEADING}", re.IGNORECASE)
@@ -66,7 +66,7 @@ def neutralise(text: str, style: Style = "brackets", *, labels: bool = False) ->
     """The text on one line, without unseen characters, identifiers, control tokens, in ``markup`` tags, and, if
     asked, ``labels``."""
     if not (text.isascii() and text.isprintable()):
-        text = _UNSEEN.sub("", reread(text))
+        text = UNSEEN.sub("", reread(text))
     text = " ".join(text.split())
     text = _ACTING.sub(_in_parentheses, text)
     if labels:

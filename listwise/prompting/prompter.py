@@ -13,6 +13,7 @@ from listwise.calls import AnswerForm, Message
 from listwise.errors import ConfigError, InputError
 from listwise.prompting.fitting import Overhead, limit_for
 from listwise.prompting.neutralise import neutralise
+from listwise.prompting.orders import without_orders
 from listwise.prompting.passages import Count, Excerpt, Passage, prepare
 from listwise.prompting.template import ContentRules, Template
 from listwise.types import Candidate, Request
@@ -173,10 +174,11 @@ class RequestPrompts:
         self._passages: dict[int, Passage] = {}
         self._frames: dict[int, _Frame] = {}
 
-    def window(self, window: Sequence[int], scale: float = 1.0) -> WindowPrompt:
+    def window(self, window: Sequence[int], scale: float = 1.0, *, wary: bool = False) -> WindowPrompt:
         """The prompt that shows the passages at these positions, in this order.
 
         ``scale`` is how many real tokens there are to a counted one, where prompts have proved longer than counted.
+        ``wary`` withholds what might be an order to the model.
 
         Raises:
             InputError: no prompt for them fits the context.
@@ -187,7 +189,8 @@ class RequestPrompts:
         cuts = tuple(
             Cut(at, len(excerpt.text), passages[at].chars) for at, excerpt in enumerate(excerpts) if excerpt.cut
         )
-        messages = self._template.fill(self._query, [excerpt.text for excerpt in excerpts])
+        texts = [without_orders(excerpt.text) if wary else excerpt.text for excerpt in excerpts]
+        messages = self._template.fill(self._query, texts)
         return WindowPrompt(messages, self._template.form, cuts, limit, certain)
 
     def _passage(self, position: int) -> Passage:

@@ -14,6 +14,9 @@ Question = Literal["order", "first", "choice", "relevance"]
 passage is the most relevant (the answer has it first, the others follow as shown); how relevant the one passage is
 (the answer is `Graded`)."""
 
+ORDERS: tuple[Question, ...] = ("order", "first")
+"""Questions whose answers are orders of any window."""
+
 
 class Step(NamedTuple):
     """What a strategy wants to know next."""

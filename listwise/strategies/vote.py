@@ -20,7 +20,7 @@ from typing import Literal
 from listwise.errors import ConfigError
 from listwise.strategies.adaptive import moved
 from listwise.strategies.aggregate import Aggregate, aggregate
-from listwise.strategies.base import Answers, Graded, Play, Question, Step, Strategy, reorder
+from listwise.strategies.base import ORDERS, Answers, Graded, Play, Question, Step, Strategy, reorder
 
 Shuffle = Literal["balanced", "random", "none"]
 """``balanced``: over the votes, every passage is shown at the head, in the middle and at the tail equally often.
@@ -35,9 +35,6 @@ HEAD_MARGIN = 5
 """How many beyond the top belong to the head."""
 SETTLED = 0.03
 """Of the discounted gain of the top, what a vote may have moved at most for it to be settled."""
-
-SETTLES: tuple[Question, ...] = ("order", "first")
-"""Questions whose answers are orders, so that the head can be voted on again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ class Ballot:
         """How many windows become of so many, at most."""
         if self.votes != "auto":
             return windows * self.votes
-        settles = windows > 0 and question in SETTLES
+        settles = windows > 0 and question in ORDERS
         return windows * FIRST_VOTES + settles * HEAD_VOTES
 
     def shown(self, window: Sequence[int], vote: int, votes: int) -> tuple[int, ...]:
@@ -105,7 +102,7 @@ def vote(strategy: Strategy, ballot: Ballot, *, window: int, top: int, question:
                 )
         except StopIteration as end:
             order: Sequence[int] = end.value
-        if ballot.votes == "auto" and question in SETTLES:
+        if ballot.votes == "auto" and question in ORDERS:
             order = yield from _settle(order, ballot, min(window, top + HEAD_MARGIN, n), top)
         return order
 
