@@ -220,6 +220,19 @@ def test_blitz_certifies_the_tiers_of_preferences_in_circles(n: int, top: int, s
         assert not truth.above(at) & sum(1 << later for later in order[place:])
 
 
+@given(st.integers(2, 20), st.integers(3, 5), st.integers(0, 2**32))
+def test_blitz_shows_one_of_each_tie(n: int, window: int, seed: int) -> None:
+    def rank(shown: tuple[int, ...]) -> Sequence[int]:
+        return random.Random(f"{seed} {shown}").sample(range(len(shown)), len(shown))
+
+    known = Preferences(n)
+    for step in play(blitz(window, n, n), n, rank):
+        for shown in step.windows:
+            assert not any(known.tied(one) >> other & 1 for one, other in combinations(shown, 2))
+        for shown in step.windows:
+            known.learn([shown[position] for position in rank(shown)])
+
+
 @given(st.lists(st.permutations(range(7)).flatmap(lambda order: st.integers(1, 7).map(lambda n: order[:n]))))
 def test_preferences_are_the_transitive_closure(answers: list[list[int]]) -> None:
     preferences = Preferences(7)
