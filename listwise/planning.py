@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from statistics import median
 
 from listwise.cache import AnswerStore, cache_key
 from listwise.calls import Call, Completion, ServiceTier
 from listwise.engine import Engine, Guard, Outcome
-from listwise.errors import InputError
+from listwise.errors import ConfigError, InputError
 from listwise.forms import FORMS
 from listwise.layers import Answer
 from listwise.policy import Policy
@@ -125,6 +125,8 @@ class Plan:
     """Settled attempts of the model that the estimates were corrected by."""
     sampled: int | None = None
     """How many of the queries were looked at, if not all."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Strategies that these models, or the template named, cannot be asked with, and why."""
 
     def as_record(self) -> dict[str, object]:
         """What is kept of it, to be held against the bill."""
@@ -169,12 +171,22 @@ def work_key(policy: Policy, requests: Sequence[Request]) -> str:
     return digest.hexdigest()
 
 
+def tiers_for(names: Iterable[str], tier: LlmTier) -> tuple[dict[str, LlmTier], dict[str, str]]:
+    """The tier as each of these strategies asks it; and those that cannot ask it, with the reason."""
+    ready: dict[str, LlmTier] = {}
+    left_out: dict[str, str] = {}
+    for name in names:
+        try:
+            ready[name] = tier if name == tier.strategy else tier.playing(name)
+        except ConfigError as error:
+            left_out[name] = str(error)
+    return ready, left_out
+
+
 async def plan_strategy(
     name: str, tier: LlmTier, policy: Policy, work: Sequence[Scored], habits: Habits
 ) -> StrategyPlan:
     """Play one strategy over requests, each in the order that the LLM would get it."""
-    if name != tier.strategy:
-        tier = tier.playing(name)
     depth = policy.llm_depth or policy.depth
     strategy = make(name, **policy.measures)
     sums = [NOTHING, NOTHING, NOTHING]

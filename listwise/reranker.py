@@ -20,7 +20,7 @@ from listwise.engine import Outcome, trace_of
 from listwise.errors import ConfigError
 from listwise.log import get_logger
 from listwise.models.base import Model, Scorer
-from listwise.planning import Habits, Plan, plan_strategy
+from listwise.planning import Habits, Plan, plan_strategy, tiers_for
 from listwise.policy import Policy
 from listwise.portal import Portal
 from listwise.receipts import Scored, billed, fallback_of, ranking_of
@@ -177,7 +177,8 @@ class Reranker:
         first = self._llm.first
         await self.purse.ledger.flush()
         habits = Habits.of(first.name, self.purse.ledger.samples(first.name))
-        plans = [await plan_strategy(name, self._llm, self.policy, work, habits) for name in names]
+        tiers, left_out = tiers_for(names, self._llm)
+        plans = [await plan_strategy(name, tier, self.policy, work, habits) for name, tier in tiers.items()]
         return Plan(
             queries=len(requests),
             routes=counts,
@@ -187,6 +188,7 @@ class Reranker:
             counted=first.counter.rung,
             learned_from=habits.learned.calls(first.name),
             sampled=None if len(looked_at) == len(requests) else len(looked_at),
+            left_out=left_out,
         )
 
     async def _work(self, requests: Sequence[Request], *, by_scores: bool) -> tuple[list[Scored], Counter[Route]]:

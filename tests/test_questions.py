@@ -264,8 +264,11 @@ async def test_other_strategies_are_planned_with_templates_of_their_own() -> Non
     assert [each.strategy for each in plan.strategies] == ["sliding", *QUESTIONS]
     assert plan.strategies[0].calls == plan.strategies[1].calls
     fixed = reranker(Weighing(perfect()), strategy="sliding", prompt="rankgpt")
-    with pytest.raises(ConfigError, match=r"rankgpt .* setwise asks"):
-        await fixed.aplan([request(20)], strategies=["setwise"])
+    plan = await fixed.aplan([request(20)], strategies=["single", "setwise"])
+    assert [each.strategy for each in plan.strategies] == ["sliding", "single"]
+    assert "rankgpt" in plan.left_out["setwise"]
+    plan = await reranker(MemoryModel(perfect()), strategy="sliding").aplan([request(20)], strategies=["first"])
+    assert "gives no log-probabilities" in plan.left_out["first"]
 
 
 async def test_alternatives_come_back_from_the_cache(tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:
         counts = (f"{count:,}" for count in (line.calls, line.cached, line.passages_read))
         table.add_row(name, *counts, *tokens, *_dollars(plan, line.usd), _time(line.seconds))
     screen.print(table)
+    for name, why in plan.left_out.items():
+        screen.print(f"without {name}: {why}", markup=False)
     screen.print(f"price: {plan.price_source or 'unknown; give one with --price or --prices'}")
     learned = f"; corrected by {plan.learned_from} settled attempts of this model" if plan.learned_from else ""
     screen.print(f'input tokens: by the rung "{plan.counted}"{learned}')
