@@ -245,6 +245,7 @@ def test_a_plan_is_what_a_run_asks(strategy: StrategyName, tmp_path: Path) -> No
     with ScriptedServer(agrees) as server, Reranker(
         llm="openai/gpt-4o", base_url=server.base_url, prices=prices, local="none", escalate="always",
         strategy=strategy, depth=8, window=4, stride=2, top=3, cache=str(tmp_path / "cache"),
+        guard="off",
     ) as own:  # fmt: skip
         plan = own.plan([request(8)])
         ranking = own.rerank(request(8))

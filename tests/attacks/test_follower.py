@@ -6,11 +6,13 @@ from collections import Counter
 
 import pytest
 
-from listwise.prompting import template_names
+from listwise.forms import FORMS
+from listwise.prompting import load_template, template_names
 from tests.attacks.corpus import CASES, Case
 from tests.attacks.follower import Follower, Strength
 from tests.attacks.trials import Trial, made_up, ranked, undefended
 
+ORDERING = [name for name in template_names() if FORMS[load_template(name).form].question == "order"]
 TOP = 3
 CLEAN, RELEVANCE = made_up()
 STOPPED_BY_NOTHING = {"stuffing", "other words", "in the query"}
@@ -53,7 +55,7 @@ async def test_every_leap_is_confirmed_if_wanted_but_a_model_that_believes_twice
     assert await trial(cases["sorter"]).place("gullible", "leaps") <= TOP
 
 
-@pytest.mark.parametrize("template", template_names())
+@pytest.mark.parametrize("template", ORDERING)
 async def test_clean_queries_are_ranked_as_without_a_guard(template: str) -> None:
     for seed in range(5):
         request, relevance = made_up(seed=seed)
