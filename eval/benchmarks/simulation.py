@@ -26,14 +26,14 @@ from listwise.strategies import Question, Strategy
 DEPTH = 100
 CONCURRENCY = 16
 """Calls at a time, as the engine's default has it."""
-BIAS = {"bias": "ends", "strength": 1.0}
 CONDITIONS: Mapping[str, Traits] = {
     "little noise": PRESETS["strong"],
     "little noise, bias": replace(PRESETS["strong"], bias="ends", strength=1.0),
     "much noise": PRESETS["weak"],
     "much noise, bias": replace(PRESETS["weak"], bias="ends", strength=1.0),
 }
-"""A strong and a weak ranker, without positional bias and with one that favours both ends of a window by a grade."""
+"""A strong and a weak ranker, without positional bias and with one that favours both ends of a window by a
+grade."""
 
 PRIORS = {
     "BM25": "bm25",
@@ -54,9 +54,7 @@ class Judged:
     def embedded(self) -> Scores:
         """The first stage's candidates by the embedded model's scores, best first."""
         scored = rescore(self.collection, load_scorer("embedded"))
-        return {
-            qid: dict(sorted(scores.items(), key=lambda each: -each[1])) for qid, scores in scored.items()
-        }
+        return {qid: dict(sorted(scores.items(), key=lambda each: -each[1])) for qid, scores in scored.items()}
 
     def has(self, prior: str) -> bool:
         return prior == "embedded" or PRIORS[prior] in self.collection.runs
@@ -158,7 +156,9 @@ def measure(
 def _tokens(play: Played, meter: Meter) -> int:
     docids = play.prior.docids
     return sum(
-        meter.tokens(play.prior.qid, [docids[at] for at in window]) for step in play.steps for window in step.windows
+        meter.tokens(play.prior.qid, [docids[at] for at in window])
+        for step in play.steps
+        for window in step.windows
     )
 
 

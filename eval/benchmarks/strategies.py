@@ -1,12 +1,12 @@
-"""All strategies side by side on a simulated ranker: how good, how many calls, passages read, steps, tokens, seconds.
+"""All strategies side by side on a simulated ranker: how good, and what each takes.
 
     python -m eval.benchmarks.strategies --data DIR [--collection dl19] [--seeds 3] [--only adaptive topdown ...]
 
-For each prior (BM25, the embedded model over it, SPLADE++) and each condition (little and much noise, positional bias
-off and on): nDCG@10 with its 95 % interval over queries; of what sliding windows over all candidates gain on the
-prior, the share that the strategy gains; calls, passages read, steps (mean and median), tokens with the strategy's own
-prompt, and seconds at one a call, 16 at a time. **The ranker is a simulation** (`listwise.eval.simulate`); the last
-table has recorded orders of real models in its place.
+For each prior (BM25, the embedded model over it, SPLADE++) and each condition (little and much noise, positional
+bias off and on): nDCG@10 with its 95 % interval over queries; of what sliding windows over all candidates gain on
+the prior, the share that the strategy gains; calls, passages read, steps (mean and median), tokens with the
+strategy's own prompt, and seconds at one a call, 16 at a time. **The ranker is a simulation**
+(`listwise.eval.simulate`); the last table has recorded orders of real models in its place.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from statistics import fmean
 from typing import NamedTuple, get_args
 
 from eval.benchmarks.simulation import CONDITIONS, DEPTH, PRIORS, Judged, Meter, Row, measure
-from listwise.distill.collections import read_run_scores
-from listwise.eval.simulate import Prior
+from listwise.eval.simulate import Traits, replay
+from listwise.formats.trec import read_run
 from listwise.prompt_choice import default_prompt
 from listwise.strategies import Strategy, StrategyName, make, play, question_of
 from listwise.strategies.adaptive import FIRST_STAGE_TRUST, LOCAL_TRUST
@@ -56,6 +56,9 @@ class Contender(NamedTuple):
         return default_prompt("openai/gpt-4o", question_of(self.name), widest)
 
 
+SLIDING = Contender("sliding", "sliding")
+
+
 def contenders(only: Sequence[str]) -> list[Contender]:
     names = [name for name in get_args(StrategyName) if name in only]
     shown = [Contender(name, name) for name in names]
@@ -75,7 +78,7 @@ def main() -> None:
     chosen = parser.parse_args()
     judged = Judged(chosen.data / chosen.collection)
     shown = contenders(chosen.only)
-    meters = {each.template: Meter(judged, each.template) for each in shown}
+    meters = {name: Meter(judged, name) for name in {each.template for each in (*shown, SLIDING)}}
     for prior in filter(judged.has, PRIORS):
         for line in tables(judged, prior, shown, meters, range(chosen.seeds)):
             print(line, flush=True)
@@ -84,8 +87,8 @@ def main() -> None:
 
 
 HEAD = (
-    "| strategy | nDCG@10 | 95 % interval | of sliding's gain | calls | passages read | of sliding's | steps (median) "
-    "| tokens | seconds |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| strategy | nDCG@10 | 95 % interval | of sliding's gain | calls | passages read | of sliding's "
+    "| steps (median) | tokens | seconds |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -96,20 +99,61 @@ def tables(
     start = fmean(judged.ndcg({each.qid: each.docids for each in judged.priors(prior)}).values())
     for condition, traits in CONDITIONS.items():
         yield f"\n### {judged.name}, {prior} prior ({start:.4f}), {condition} (simulated ranker)\n\n{HEAD}"
-        reference = _row(judged, prior, traits, Contender("sliding", "sliding"), meters, seeds)
+        reference = _row(judged, prior, traits, SLIDING, meters, seeds)
         for each in shown:
             yield _line(each.label, _row(judged, prior, traits, each, meters, seeds), reference, start)
 
 
-def _row(judged, prior, traits, contender, meters, seeds):  # type: ignore[no-untyped-def]
-    meter = meters.get(contender.template) or Meter(judged, contender.template)
+def _row(
+    judged: Judged, prior: str, traits: Traits, contender: Contender, meters: dict[str, Meter], seeds: Sequence[int]
+) -> Row:
+    meter = meters[contender.template]
     return measure(judged, prior, traits, contender.strategy(prior), question_of(contender.name), meter, seeds)
 
 
 def _line(label: str, row: Row, reference: Row, start: float) -> str:
     gain = (row.ndcg.mean - start) / (reference.ndcg.mean - start)
     return (
-        f"| {label} | {row.ndcg.mean:.4f} | {row.ndcg.low:.3f} to {row.ndcg.high:.3f} | {gain:.0%} | {row.calls:,.1f} "
-        f"| {row.reads:,.1f} | {row.reads / reference.reads:.0%} | {row.depth:.1f} ({row.median_depth:g}) "
+        f"| {label} | {row.ndcg.mean:.4f} | {row.ndcg.low:.3f} to {row.ndcg.high:.3f} | {gain:.0%} "
+        f"| {row.calls:,.1f} | {row.reads:,.1f} | {row.reads / reference.reads:.0%} | {row.depth:.1f} ({row.median_depth:g}) "
         f"| {row.tokens:,.0f} | {row.seconds:.1f} |"
     )
+
+
+def recorded(judged: Judged, folder: Path) -> Iterator[str]:
+    """Strategies over the embedded prior, where a model is consistent and has the recorded order of a real one."""
+    files = {name: folder / f"{stem}.trec.gz" for name, stem in RECORDED.items()}
+    found = {name: file for name, file in files.items() if file.exists()}
+    if not found:
+        return
+    priors = judged.priors("embedded")
+    start = fmean(judged.ndcg({each.qid: each.docids for each in priors}).values())
+    yield (
+        f"\n### {judged.name}, embedded prior ({start:.4f}), recorded orders of real models for the model\n\n"
+        "| model | its own run | sliding | adaptive | of the gain | passages read | of sliding's "
+        "| steps (median) |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
+    for name, file in found.items():
+        orders = {qid: [entry.docid for entry in entries] for qid, entries in read_run(file).items()}
+        known = [each for each in priors if each.qid in orders]
+        own = fmean(judged.ndcg({each.qid: orders[each.qid] for each in known}).values())
+        sliding, adaptive = (
+            [replay(Contender(name, name).strategy("embedded"), each, orders[each.qid]) for each in known]
+            for name in ("sliding", "adaptive")
+        )
+        slid, adapted = (
+            fmean(judged.ndcg({play.prior.qid: play.docids for play in plays}).values())
+            for plays in (sliding, adaptive)
+        )
+        reads, most = (fmean(play.reads for play in plays) for plays in (adaptive, sliding))
+        depths = sorted(play.depth for play in adaptive)
+        gain = f"{(adapted - start) / (slid - start):.0%}" if slid > start else f"{adapted - slid:+.4f}"
+        yield (
+            f"| {name} | {own:.4f} | {slid:.4f} | {adapted:.4f} | {gain} | {reads:.1f} | {reads / most:.0%} "
+            f"| {fmean(depths):.1f} ({depths[len(depths) // 2]}) |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -6,13 +6,13 @@ between, so that thousands of queries can be played in a minute. **Every figure 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from listwise.models.simulated.ranker import Bias, SimulatedRanker, Traits
 from listwise.strategies.base import Question, Step, Strategy
 
-__all__ = ["Bias", "Played", "Prior", "SimulatedRanker", "Traits", "simulate"]
+__all__ = ["Bias", "Played", "Prior", "SimulatedRanker", "Traits", "replay", "simulate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,23 @@ class Played:
 
 def simulate(strategy: Strategy, prior: Prior, ranker: SimulatedRanker, question: Question = "order") -> Played:
     """Play a strategy for one query."""
+    return _played(strategy, prior, lambda window, sample: _answer(ranker, prior, window, sample, question))
+
+
+def replay(strategy: Strategy, prior: Prior, docids: Sequence[str]) -> Played:
+    """Play a strategy against a recorded ranking, as the opinion of a model that never changes its mind; what it
+    does not hold comes last, as shown."""
+    places = {docid: place for place, docid in enumerate(docids)}
+    return _played(
+        strategy,
+        prior,
+        lambda window, _: sorted(
+            range(len(window)), key=lambda at: places.get(prior.docids[window[at]], len(places))
+        ),
+    )
+
+
+def _played(strategy: Strategy, prior: Prior, answer: Callable[[tuple[int, ...], int], Sequence[int]]) -> Played:
     running = strategy(len(prior.docids), prior.scores)
     steps: list[Step] = []
     try:
@@ -64,12 +81,7 @@ def simulate(strategy: Strategy, prior: Prior, ranker: SimulatedRanker, question
         while True:
             steps.append(step)
             samples = step.samples or (0,) * len(step.windows)
-            step = running.send(
-                [
-                    _answer(ranker, prior, window, sample, question)
-                    for window, sample in zip(step.windows, samples, strict=True)
-                ]
-            )
+            step = running.send([answer(*asked) for asked in zip(step.windows, samples, strict=True)])
     except StopIteration as end:
         return Played(prior, tuple(steps), tuple(end.value))
 
