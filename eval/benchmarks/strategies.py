@@ -115,8 +115,8 @@ def _line(label: str, row: Row, reference: Row, start: float) -> str:
     gain = (row.ndcg.mean - start) / (reference.ndcg.mean - start)
     return (
         f"| {label} | {row.ndcg.mean:.4f} | {row.ndcg.low:.3f} to {row.ndcg.high:.3f} | {gain:.0%} "
-        f"| {row.calls:,.1f} | {row.reads:,.1f} | {row.reads / reference.reads:.0%} | {row.depth:.1f} ({row.median_depth:g}) "
-        f"| {row.tokens:,.0f} | {row.seconds:.1f} |"
+        f"| {row.calls:,.1f} | {row.reads:,.1f} | {row.reads / reference.reads:.0%} "
+        f"| {row.depth:.1f} ({row.median_depth:g}) | {row.tokens:,.0f} | {row.seconds:.1f} |"
     )
 
 

@@ -6,7 +6,7 @@ aggregated: to vote on every window costs the same calls in as many steps, and a
 up). The first vote shows the strategy's own order, so that one vote is the strategy itself.
 
 ``auto`` asks every window twice, and then votes on what counts: it shows the head of the result again, in orders
-not seen yet, until a vote hardly moves it. That is less than half of what five votes on everything cost.
+not seen yet, until a vote hardly moves it. It never reads more than half of what five votes on everything would.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ Votes = int | Literal["auto"]
 FIRST_VOTES = 2
 """How often ``auto`` asks every window."""
 HEAD_VOTES = 8
-"""How often it asks for the head again, at most."""
+"""How often it asks for the head again, at most,"""
+HEAD_SHARE = 0.5
+"""and how many passages those votes may show: this share of what one vote on every window shows."""
 HEAD_MARGIN = 5
 """How many beyond the top belong to the head."""
 SETTLED = 0.03
@@ -85,10 +87,12 @@ def vote(strategy: Strategy, ballot: Ballot, *, window: int, top: int, question:
 
     def run(n: int, scores: Sequence[float] | None = None) -> Play:
         play = strategy(n, scores)
+        shown_once = 0
         try:
             step = next(play)
             while True:
                 asked = [[ballot.shown(each, at, votes) for at in range(votes)] for each in step.windows]
+                shown_once += sum(map(len, step.windows))
                 answers = yield step._replace(
                     windows=[shown for ballots in asked for shown in ballots],
                     samples=[sample + at for sample in step.samples or [0] * len(asked) for at in range(votes)],
@@ -103,18 +107,20 @@ def vote(strategy: Strategy, ballot: Ballot, *, window: int, top: int, question:
         except StopIteration as end:
             order: Sequence[int] = end.value
         if ballot.votes == "auto" and question in ORDERS:
-            order = yield from _settle(order, ballot, min(window, top + HEAD_MARGIN, n), top)
+            size = min(window, top + HEAD_MARGIN, n)
+            most = min(HEAD_VOTES, int(HEAD_SHARE * shown_once / max(1, size)))
+            order = yield from _settle(order, ballot, size, top, most)
         return order
 
     return run
 
 
-def _settle(order: Sequence[int], ballot: Ballot, size: int, top: int) -> Play:
-    """Vote on the head of an order until it holds still."""
+def _settle(order: Sequence[int], ballot: Ballot, size: int, top: int, most: int) -> Play:
+    """Vote on the head of an order until it holds still, or ``most`` votes are held."""
     head, rest = order[:size], order[size:]
     orders: list[Sequence[int]] = [head]
     current: Sequence[int] = head
-    for at in range(1, HEAD_VOTES + 1 if size > 1 else 1):
+    for at in range(1, most + 1 if size > 1 else 1):
         shown = ballot.shown(head, at, HEAD_VOTES + 1)
         (answer,) = yield Step((shown,), (*current, *rest), (FIRST_VOTES + at,))
         if answer is None:
