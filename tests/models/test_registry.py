@@ -44,7 +44,7 @@ def test_unknown_names(name: str, hint: str) -> None:
 
 
 def test_providers() -> None:
-    assert providers() == ("openai", "anthropic", "vllm")
+    assert providers() == ("openai", "anthropic", "vllm", "sim")
 
 
 @pytest.mark.parametrize(
