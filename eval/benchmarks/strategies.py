@@ -27,7 +27,7 @@ from listwise.strategies.base import windows_of
 
 WINDOW, STRIDE = 20, 10
 HEADS = (30, 50)
-"""Depths at which sliding windows are shown, too: what a good prior alone would save."""
+"""Depths at which sliding windows are shown, too: what a good prior alone would save; `adaptive` at the first."""
 RECORDED = {
     "gpt-3.5-turbo": "gpt-3.5-turbo__bm25__top100__2023-08-04T232651",
     "RankVicuna": "rank_vicuna_7b__bm25__top100__2023-09-12T183614",
@@ -66,6 +66,7 @@ def contenders(only: Sequence[str]) -> list[Contender]:
         shown += [Contender(f"sliding, first {depth}", "sliding", depth) for depth in HEADS]
     if "adaptive" in only:
         shown.append(Contender(f"adaptive, trust {LOCAL_TRUST}", "adaptive", trust=LOCAL_TRUST))
+        shown.append(Contender(f"adaptive, first {HEADS[0]}", "adaptive", HEADS[0]))
     return shown
 
 

@@ -13,7 +13,9 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 POLICY_OPTIONS: dict[str, Decorator] = {
     "local": click.option("--local", metavar="NAME", help="embedded, none, a directory, or a hub name. [embedded]"),
-    "llm": click.option("--llm", metavar="PROVIDER/NAME", help="e.g. openai/gpt-4o, anthropic/..., vllm/..."),
+    "llm": click.option(
+        "--llm", metavar="PROVIDER/NAME", help="openai/gpt-4o, anthropic/..., vllm/..., sim/strong,qrels=FILE."
+    ),
     "base_url": click.option("--base-url", metavar="URL", help="Where the LLM is served."),
     "api": click.option("--api", type=click.Choice(["chat", "responses"]), help="Which OpenAI interface. [chat]"),
     "fallback": click.option(

@@ -31,7 +31,9 @@ Examples:
 Strategies are shown side by side, the chosen one first. A bill is expected to be the middle figure. It is never
 above the high one, as long as no attempt is lost on the way (a timeout, a broken connection, a gateway's 502) or
 answered with garbage: such a one counts as the most it could cost, and is tried again. --budget-total caps all of
-it. With --sample all figures are scaled, and the high one is an estimate, too.
+it. With --sample all figures are scaled, and the high one is an estimate, too. Strategies that go by the answers
+(adaptive, topdown, blitz, setwise, pairwise) are planned as if the model agreed with the order shown: their middle
+figure may be a fifth too low; their high one holds all the same.
 
 No key is needed, and nothing is sent to the LLM. Answers that are in the cache already cost nothing. After the run,
 `listwise spend --run ID` shows how far off the plan was; settled attempts of a model improve its later plans.

@@ -24,6 +24,8 @@ Examples:
   listwise rerank --queries queries.tsv --corpus corpus.jsonl.gz --run bm25.trec --out local.trec
   listwise rerank --queries queries.tsv --corpus corpus.jsonl.gz --run bm25.trec --out both.trec \\
       --llm openai/gpt-4o --escalate 0.3 --budget 0.02 --receipts receipts.jsonl --trace trace.jsonl
+  listwise rerank --requests requests.jsonl --llm openai/gpt-4o --strategy adaptive --votes auto
+  listwise rerank --requests requests.jsonl --llm sim/strong,qrels=qrels.txt --escalate always --strategy topdown
   listwise rerank --requests requests.jsonl --out results.jsonl --format jsonl --policy frugal --llm openai/gpt-4o
   listwise rerank --requests requests.jsonl --llm openai/gpt-4o --fallback anthropic/claude-haiku-4-5 \\
       --fallback vllm/rank-zephyr@http://127.0.0.1:8000/v1 --timeout 20 --attempts 2
