@@ -228,10 +228,14 @@ class Engine:
 
 def _answer(reading: Reading) -> tuple[int, ...] | None:
     """What a play is sent for a window."""
-    order, parsed = reading.permutation, reading.reply.parsed
-    if order is None or parsed is None or isinstance(order, Graded):
+    order, parsed, prompt = reading.permutation, reading.reply.parsed, reading.prompt
+    if order is None or parsed is None or prompt is None:
         return order
-    return order if len(parsed.identifiers) == parsed.n else Repaired(order)
+    graded = isinstance(order, Graded)
+    if graded and prompt.form != "first":
+        return order
+    named = len(parsed.identifiers) - (parsed.repairs.get("missing", 0) if graded else 0)
+    return order if named == len(order) else Repaired(order, named)
 
 
 def _windows(step: Step, number: int, prior: Sequence[int]) -> list[Window]:

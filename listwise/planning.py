@@ -27,7 +27,8 @@ from listwise.spend.ledger import Sample
 from listwise.spend.money import usd_of
 from listwise.spend.prices import bound
 from listwise.spend.tab import Budget, Tab
-from listwise.strategies import make, most_windows
+from listwise.strategies import adapts, make, most_windows, question_of
+from listwise.strategies.base import ORDERS
 from listwise.tiers import LlmTier, ReadyModel
 from listwise.types import Request, Route, Usage
 
@@ -142,7 +143,7 @@ class Plan:
         }
 
 
-REASK_TOKENS = 100
+REASK_TOKENS = 300
 """Tokens of the question after a bad answer, at most."""
 
 
@@ -213,7 +214,8 @@ async def plan_strategy(
             longest_play, _ = await played(replace(budget, usd=None, tokens=None))
         if not longest_play.sizes:  # no answer is made up: the guard sees what it will see in the run
             longest_play, _ = await played(budget, tier.guard)
-        sizes = longest_play.most_sizes(most_windows(name, len(prior), **policy.measures), budget.calls)
+        widest = min(policy.window, len(prior)) if adapts(name) and question_of(name) in ORDERS else None
+        sizes = longest_play.most_sizes(most_windows(name, len(prior), **policy.measures), budget.calls, widest)
         if sizes:
             largest = max(min(len(prior), policy.window), *sizes)
             most = tier.guard.most_windows(max(outcome.calls, len(sizes)), request, prior)
@@ -277,12 +279,16 @@ class _Estimator:
         self.sizes.append(call.passages)
         return Answer(Completion(text, Usage(), llm.name, leading=leading))
 
-    def most_sizes(self, windows: int, calls: int | None) -> list[int]:
-        """``sizes``, if other answers make the play as long as it can become: so many windows, of which so many may
-        be bought."""
+    def most_sizes(self, windows: int, calls: int | None, widest: int | None) -> list[int]:
+        """``sizes``, if other answers make the play as long as it can become: so many windows, of which so many
+        calls may be bought. Where answers decide what later windows show, that is ``widest`` passages at most."""
         bought = len(self.sizes)
+        if not bought:
+            return []
+        if widest is not None:
+            return [widest] * (windows if calls is None else min(windows, calls))
         more = min(windows - self.calls, windows if calls is None else calls - bought)
-        return [*self.sizes, *[self.largest] * more] if bought else []
+        return [*self.sizes, *[self.largest] * more]
 
     def _input(self, call: Call) -> Span:
         estimate = self._llm.counter.call_estimate(call)

@@ -43,12 +43,19 @@ def _escalation(value: object) -> object:
 
 def _votes(value: object) -> object:
     """A number may come as text, from a command line."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if number != "auto" and not (isinstance(number, int) and 1 <= number <= MOST_VOTES):
+        raise ValueError(f"{value!r} is neither auto nor a number from 1 to {MOST_VOTES}")
+    return number
 
 
-Votes = Annotated[Literal["auto"] | Annotated[int, Field(ge=1)], BeforeValidator(_votes)]
+Votes = Annotated[Literal["auto"] | int, BeforeValidator(_votes)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Escalation = Annotated[Literal["never", "always", "auto"] | Share, BeforeValidator(_escalation)]
+
+
+_NOTHING_TO_SHUFFLE: tuple[StrategyName, ...] = ("pointwise", "pairwise", "pairwise-all")
+MOST_VOTES = 100
 
 
 class LlmSettings(BaseModel):
@@ -151,7 +158,8 @@ class Policy(LlmSettings):
     """The orders in which votes show a window: ``balanced`` (every passage at head, middle and tail equally often),
     ``random``, or ``none`` (replicates of the same prompt; they differ only at a temperature above 0)."""
     aggregate: Aggregate = "borda"
-    """How one order is made of several: ``borda``, ``reciprocal``, ``kemeny`` or ``stable``."""
+    """How one order is made of several: ``borda``, ``reciprocal``, ``kemeny`` or ``stable``. Not for ``setwise``,
+    where the passage chosen most often wins."""
     top: int = Field(default=10, ge=1)
     """How many at the top are to be right: strategies that work towards a number of results stop there."""
     on_bad_answer: OnBadAnswer = "repair"
@@ -202,6 +210,16 @@ class Policy(LlmSettings):
             raise ValueError("there is a fallback, but no llm that it stands in for")
         if self.stride >= self.window:
             raise ValueError(f"stride is {self.stride}: it must be less than the window, {self.window}")
+        simulated = [is_simulated(each.llm or "") for each in self.choices]
+        if any(simulated) and not all(simulated):
+            raise ValueError(
+                "a simulated model and a real one cannot stand in for each other: their dollars differ"
+            )
+        if self.votes != 1 and self.shuffle != "none" and self.strategy in _NOTHING_TO_SHUFFLE:
+            raise ValueError(
+                f"votes is {self.votes}, but {self.strategy} shows a passage alone, or two both ways round: there "
+                "is nothing to shuffle. For replicates, set shuffle to none and a temperature above 0"
+            )
         if self.ledger == "off" and self.caps.last:
             raise ValueError("a budget for a day or an account needs a ledger, and ledger is off")
         return self

@@ -31,6 +31,7 @@ from listwise.spend.opening import open_ledger
 from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
 from listwise.strategies import StrategyName
+from listwise.strategies.adaptive import LOCAL_TRUST
 from listwise.tiers import LlmTier, load_local
 from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
 
@@ -82,6 +83,8 @@ class Reranker:
         self.policy = Policy.of(policy, **settings)
         if len(own) > max(1, len(self.policy.choices)):
             self.policy = Policy.of(self.policy, fallback=[each.identity.name for each in own[1:]])
+        if scorer is not None and self.policy.trust is None:
+            self.policy = Policy.of(self.policy, trust=LOCAL_TRUST)
         self.trace = trace
         self._scorer = scorer or load_local(self.policy.local)
         self._own_ledger = ledger is None

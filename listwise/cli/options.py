@@ -90,7 +90,7 @@ POLICY_OPTIONS: dict[str, Decorator] = {
     "reasoning_effort": click.option("--effort", "reasoning_effort", metavar="WORD", help="For reasoning models."),
     "max_output_tokens": click.option("--max-output-tokens", type=int, metavar="N", help="Bound of one answer."),
     "seed": click.option(
-        "--seed", type=int, metavar="N", help="Sent to models that take one; part of the cache key."
+        "--seed", type=int, metavar="N", help="For models that take one, and for the shuffles of votes."
     ),
     "concurrency": click.option("--concurrency", type=int, metavar="N", help="Requests at a time. [16]"),
     "rpm": click.option(

@@ -74,6 +74,7 @@ class Tab:
         self._patience_s = patience_s
         self._tokens_spent = 0
         self._tokens_held = 0
+        self._queue = asyncio.Lock()
         self._scopes = self.purse.scopes(qid, budget.usd)
         self._entry = self.purse.entry(qid)
 
@@ -108,7 +109,8 @@ class Tab:
     async def reserve(self, tokens: int, nano_usd: int, entry: Entry | None = None) -> Hold:
         """Set aside what an attempt may use at most, and count the attempt.
 
-        Where only the worst case of attempts still under way stands against it, waits for their real cost.
+        Where only the worst case of attempts still under way stands against it, waits for their real cost; under a
+        limit of the query's own nobody is overtaken meanwhile, so that it is not chance who gets what is left.
         ``entry`` says what the attempt is for; the query, run and account are filled in.
 
         Raises:
@@ -116,6 +118,15 @@ class Tab:
             LedgerFailed: the books cannot be written.
         """
         noted = self._filled_in(entry)
+        if not self.budget.counts_tokens and self.budget.calls is None:
+            return await self._reserve(tokens, nano_usd, noted)
+        try:
+            async with asyncio.timeout(self.seconds_left()), self._queue:
+                return await self._reserve(tokens, nano_usd, noted)
+        except TimeoutError as error:
+            raise self.too_late() from error
+
+    async def _reserve(self, tokens: int, nano_usd: int, noted: Entry) -> Hold:
         wait_s = 0.001
         while True:
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from listwise.strategies.base import Graded, Play, Question, Step, Strategy, play
-from listwise.strategies.registry import StrategyName, make, most_windows, question_of
+from listwise.strategies.registry import StrategyName, adapts, make, most_windows, question_of
 from listwise.strategies.single import full, single
 from listwise.strategies.sliding import sliding
 
@@ -14,6 +14,7 @@ __all__ = [
     "Step",
     "Strategy",
     "StrategyName",
+    "adapts",
     "full",
     "make",
     "most_windows",

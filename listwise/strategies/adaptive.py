@@ -39,6 +39,7 @@ FIRST_MARGIN, MARGIN = 8, 2
 SETTLED = 0.25
 """Of the discounted gain of the top, what a step may have moved at most for the top to be settled."""
 STEPS = 4
+NO_SCORES = "no scores tell the candidates apart: played as topdown"
 LOCAL_TRUST, FIRST_STAGE_TRUST = 0.6, 0.25
 """How far to trust scores of a model that has read query and passage together, and of a first stage."""
 
@@ -55,7 +56,7 @@ def adaptive(window: int = 20, depth: int = 100, top: int = 10, trust: float = L
         if within < 2:
             return tuple(range(n))
         if scores is None or not _tell_apart(scores[:within]):
-            return (yield from topdown.topdown(window, top, depth)(n))
+            return (yield from _without_scores(topdown.topdown(window, top, depth)(n)))
         beliefs, below = Beliefs(scores[:within], trust), range(within, n)
         few = min(top, within - 1)
         order: tuple[int, ...] = beliefs.order()
@@ -78,6 +79,18 @@ def adaptive(window: int = 20, depth: int = 100, top: int = 10, trust: float = L
         return (*order, *below)
 
     return run
+
+
+def _without_scores(play: Play) -> Play:
+    """The same play, which says at once why it is another one."""
+    try:
+        step = next(play)
+        step = step._replace(notes=(*step.notes, NO_SCORES))
+        while True:
+            step = play.send((yield step))
+    except StopIteration as end:
+        order: Sequence[int] = end.value
+        return order
 
 
 def most_windows(n: int, window: int = 20, top: int = 10) -> int:

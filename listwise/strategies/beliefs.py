@@ -24,6 +24,8 @@ class Beliefs:
 
     def __init__(self, scores: Sequence[float], trust: float) -> None:
         """``trust``: how well the prior's ``scores`` go together with the model's own opinion, as a correlation."""
+        largest = max(map(abs, scores)) or 1.0
+        scores = [score / largest for score in scores]  # so that no square is too large for a float
         spread, middle = pstdev(scores) or 1.0, fmean(scores)
         standard = sorted(((score - middle) / spread for score in scores), reverse=True)
         self._means = [trust * each for each in standard]

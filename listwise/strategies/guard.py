@@ -1,18 +1,17 @@
 """A guard around a running play: it notices models that repeat the order shown, and has leaps confirmed.
 
 Two things can make an order worthless though every answer is well formed. A model may repeat the order that it is
-shown, whichever it is; and a passage may have talked its way to the top. Both are told by asking one window more:
-an echoed one turned round, and the head of the order shuffled. No play is asked more than `MOST_WINDOWS` beyond its
-own.
+shown, whichever it is; and a passage may have talked its way to the top. Both are told by asking for the head of
+the order once more: turned round, and shuffled. No play is asked more than `MOST_WINDOWS` beyond its own.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from listwise.strategies.base import Answers, Play, Step
 
@@ -21,15 +20,18 @@ GuardName = Literal["off", "suspicious", "leaps"]
 
 FEWEST_PASSAGES = 4
 """Of a window whose echo says anything: two passages are in the right order half of the time."""
-ECHOES_IN_A_ROW = 3
+FEWEST_WINDOWS, ECHOED = 3, 0.9
+"""A play of so many windows or more is suspicious if this share of them was echoed."""
 TOP = 10
 """A leap is a climb into so many first places,"""
 LEAP = 10
 """by so many places or more;"""
 SUSPICIOUS_LEAP = 3
 """for a passage that seems to address the model, by so many."""
+SECOND_LOOK = 1_000_000
+"""The sample number of the guard's own windows: no vote has it."""
 MOST_WINDOWS = 2
-"""That the guard asks of one play: an echo turned round, and the head of the order."""
+"""That the guard asks of one play: the head turned round, and the head shuffled."""
 RANKS_NOTHING = (
     "the model repeats the order it is shown, even turned round: it ranks nothing, and the order before it stands"
 )
@@ -39,7 +41,16 @@ MAY_RANK_NOTHING = (
 
 
 class Repaired(tuple[int, ...]):
-    """A permutation of which the model gave only a part: what it left out kept the order shown."""
+    """A permutation of which the model gave only the first part: what it left out kept the order shown."""
+
+    named: int
+    """Positions that the model gave."""
+
+    def __new__(cls, order: Iterable[int], named: int = 0) -> Self:
+        """An order, and how much of it is the model's."""
+        self = super().__new__(cls, order)
+        self.named = named
+        return self
 
 
 @dataclass(slots=True)
@@ -80,13 +91,18 @@ def echoes(window: Sequence[int], answer: Sequence[int] | None) -> bool:
     return len(window) >= FEWEST_PASSAGES and tuple(answer) == tuple(range(len(window)))
 
 
+def suspicious(asked: int, echoed: int) -> bool:
+    """Whether so many echoes among so many windows must be looked into."""
+    return asked >= FEWEST_WINDOWS and echoed >= ECHOED * asked
+
+
 def guarded(play: Play, n: int, watch: Watch, findings: Findings) -> Play:
     """The same play under guard; ``findings`` are filled in as it goes.
 
     A suspect's leap is in no step's ``best`` before it is confirmed: whatever ends the play early, it is not
     believed.
     """
-    order = yield from _cautious(_attentive(play, n, findings), watch, findings)
+    order = yield from _cautious(_attentive(play, n, watch, findings), watch, findings)
     leapers = _leapers(order, watch)
     suspects = tuple(at for at in leapers if watch.suspect(at))
     findings.fallen = suspects
@@ -94,46 +110,51 @@ def guarded(play: Play, n: int, watch: Watch, findings: Findings) -> Play:
     if not leapers:
         return order
     shown = _shuffled(order[: watch.window], leapers)
-    (answer,) = yield Step((shown,), cautious, samples=(1,), wary=True)
-    if answer is None:
-        findings.believed = tuple(at for at in leapers if at not in suspects)
-        return cautious
-    found = {shown[position]: place for place, position in enumerate(answer)}
-    places = {at: found.get(at, at) for at in leapers}  # of more than a window holds, the last ones fall back
-    findings.fallen = ()
-    findings.confirmed = tuple(at for at in leapers if places[at] < watch.top)
-    findings.refuted = tuple(at for at in leapers if places[at] >= watch.top)
-    return _lowered(order, places)
+    (answer,) = yield Step((shown,), cautious, samples=(SECOND_LOOK,), wary=True)
+    named = answer or () if not isinstance(answer, Repaired) else answer[: answer.named]
+    found = {shown[position]: place for place, position in enumerate(named)}
+    earned = min(watch.top, len(shown) // 2)
+    findings.confirmed = tuple(at for at in leapers if found.get(at, earned) < earned)
+    findings.refuted = tuple(at for at in leapers if found.get(at, -1) >= earned)
+    findings.fallen = tuple(at for at in suspects if at not in found)
+    findings.believed = tuple(at for at in leapers if at not in found and at not in suspects)
+    back = {at for at in suspects if at not in findings.confirmed}
+    return _lowered(order, {at: at if at in back else found[at] for at in leapers if at in back or at in found})
 
 
 def most_windows(asked: int, n: int, watch: Watch) -> int:
-    """How many windows a guard may ask of a play over ``n`` candidates that asks ``asked`` of its own."""
-    confirms = (watch.every_leap and n > LEAP) or any(map(watch.suspect, range(SUSPICIOUS_LEAP, n)))
-    return (asked >= ECHOES_IN_A_ROW) + confirms
+    """How many windows a guard may ask of a play over ``n`` candidates that asks ``asked`` of its own, in whatever
+    prior order they come."""
+    confirms = (watch.every_leap and n > LEAP) or (n > SUSPICIOUS_LEAP and any(map(watch.suspect, range(n))))
+    return (asked >= FEWEST_WINDOWS) + confirms
 
 
-def _attentive(play: Play, n: int, findings: Findings) -> Play:
-    """Until several windows in a row and most of all were echoed; then one of them is turned round, once.
+def _attentive(play: Play, n: int, watch: Watch, findings: Findings) -> Play:
+    """Where hardly any window was answered but by an echo, the head of the result is asked for turned round.
 
-    A right order is repeated rightly, but not both ways round.
+    A right order is repeated rightly, but not both ways round; windows far down may well be equally bad both ways
+    round, so it is the whole play that counts.
     """
-    tally, checked = _Tally(), False
+    asked = echoed = 0
     with closing(play):
         step, best = _advance(play)
         while step is not None:
             answers = yield step
-            tally.add(step.windows, answers)
+            told = [
+                (window, answer)
+                for window, answer in zip(step.windows, answers, strict=True)
+                if answer is not None and len(window) >= FEWEST_PASSAGES
+            ]
+            asked += len(told)
+            echoed += sum(echoes(*both) for both in told)
             step, best = _advance(play, answers)
-            if checked or not tally.suspicious:
-                continue
-            checked = findings.unchecked = True
-            turned = tally.last[::-1]
-            (answer,) = yield Step((turned,), best, samples=(1,))
-            findings.unchecked = answer is None
-            if echoes(turned, answer):
-                findings.ranks_nothing = True
-                return tuple(range(n))
-    return best
+    turned = tuple(best[: watch.window])[::-1]
+    if not suspicious(asked, echoed) or len(turned) < FEWEST_PASSAGES:
+        return best
+    (answer,) = yield Step((turned,), best, samples=(SECOND_LOOK,))
+    findings.unchecked = answer is None
+    findings.ranks_nothing = echoes(turned, answer)
+    return tuple(range(n)) if findings.ranks_nothing else best
 
 
 def _cautious(play: Play, watch: Watch, findings: Findings) -> Play:
@@ -145,33 +166,6 @@ def _cautious(play: Play, watch: Watch, findings: Findings) -> Play:
             answers = yield step._replace(best=_fall_back(best, findings.fallen))
             step, best = _advance(play, answers)
     return best
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Counts echoes."""
-
-    asked: int = 0
-    echoed: int = 0
-    in_a_row: int = 0
-    last: tuple[int, ...] = ()
-    """The last window that was echoed."""
-
-    def add(self, windows: Sequence[tuple[int, ...]], answers: Answers) -> None:
-        for window, answer in zip(windows, answers, strict=True):
-            if answer is None or len(window) < FEWEST_PASSAGES:
-                continue
-            self.asked += 1
-            if echoes(window, answer):
-                self.echoed += 1
-                self.in_a_row += 1
-                self.last = window
-            elif self.in_a_row < ECHOES_IN_A_ROW:
-                self.in_a_row = 0
-
-    @property
-    def suspicious(self) -> bool:
-        return self.in_a_row >= ECHOES_IN_A_ROW and 2 * self.echoed > self.asked
 
 
 def _advance(play: Play, answers: Answers | None = None) -> tuple[Step | None, Sequence[int]]:

@@ -67,6 +67,8 @@ class Known(NamedTuple):
     most_windows: Callable[[int, Sizes], int]
     """That it asks for over so many candidates, none below the depth, whatever the answers."""
     question: Question = "order"
+    adapts: bool = False
+    """Whether what it asks depends on the answers."""
 
 
 _STRATEGIES: dict[StrategyName, Known] = {
@@ -82,26 +84,32 @@ _STRATEGIES: dict[StrategyName, Known] = {
     ),
     "pointwise": Known(lambda s: pointwise.pointwise(s.depth), lambda n, s: pointwise.most_windows(n), "relevance"),
     "pairwise": Known(
-        lambda s: pairwise.bubbling(s.top, s.depth), lambda n, s: pairwise.most_windows(n, s.top), "choice"
+        lambda s: pairwise.bubbling(s.top, s.depth), lambda n, s: pairwise.most_windows(n, s.top), "choice", True
     ),
     "pairwise-all": Known(lambda s: pairwise.allpairs(s.depth), lambda n, s: pairwise.most_windows(n, n), "choice"),
     "setwise": Known(
         lambda s: setwise.setwise(s.children, s.top, s.depth),
         lambda n, s: setwise.most_windows(n, s.children, s.top),
         "choice",
+        adapts=True,
     ),
     "adaptive": Known(
         lambda s: adaptive.adaptive(s.window, s.depth, s.top, s.trust),
         lambda n, s: adaptive.most_windows(n, s.window, s.top),
+        adapts=True,
     ),
     "topdown": Known(
-        lambda s: topdown.topdown(s.window, s.top, s.depth), lambda n, s: topdown.most_windows(n, s.window, s.top)
+        lambda s: topdown.topdown(s.window, s.top, s.depth),
+        lambda n, s: topdown.most_windows(n, s.window, s.top),
+        adapts=True,
     ),
     "tournament": Known(
         lambda s: tournament.tournament(s.window, s.depth), lambda n, s: tournament.most_windows(n, s.window)
     ),
     "blitz": Known(
-        lambda s: blitz.blitz(s.window, s.top, s.depth), lambda n, s: blitz.most_windows(n, s.window, s.top)
+        lambda s: blitz.blitz(s.window, s.top, s.depth),
+        lambda n, s: blitz.most_windows(n, s.window, s.top),
+        adapts=True,
     ),
 }
 
@@ -137,6 +145,15 @@ def question_of(name: str) -> Question:
         ConfigError: the name is unknown.
     """
     return _known(name).question
+
+
+def adapts(name: str) -> bool:
+    """Whether what the strategy called ``name`` asks depends on the answers.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    return _known(name).adapts
 
 
 def most_windows(

@@ -79,8 +79,10 @@ def _levels_up(n: int, children: int) -> list[range]:
 
 def _height(at: int, n: int, children: int) -> int:
     """Nodes with children on the way down from a place in a heap of ``n``, which is longest on the left."""
-    first = children * at + 1
-    return 1 + _height(first, n, children) if first < n else 0
+    height = 0
+    while (at := children * at + 1) < n:
+        height += 1
+    return height
 
 
 def _in_order(heap: Sequence[int], children: int) -> list[int]:

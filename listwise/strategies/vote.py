@@ -27,6 +27,8 @@ Shuffle = Literal["balanced", "random", "none"]
 ``random``: any order is as likely. ``none``: the same order again, for replicates at a temperature above 0."""
 Votes = int | Literal["auto"]
 
+APART = 100
+"""Votes on one sample of a strategy's own have so many sample numbers to themselves."""
 FIRST_VOTES = 2
 """How often ``auto`` asks every window."""
 HEAD_VOTES = 8
@@ -83,7 +85,7 @@ def vote(strategy: Strategy, ballot: Ballot, *, window: int, top: int, question:
     if ballot.votes == 1:
         return strategy
     votes = FIRST_VOTES if ballot.votes == "auto" else ballot.votes
-    combined = _plurality if question == "choice" else _aggregated(ballot.rule)
+    combined = {"choice": _plurality, "relevance": _mean}.get(question, _aggregated(ballot.rule))
 
     def run(n: int, scores: Sequence[float] | None = None) -> Play:
         play = strategy(n, scores)
@@ -95,7 +97,9 @@ def vote(strategy: Strategy, ballot: Ballot, *, window: int, top: int, question:
                 shown_once += sum(map(len, step.windows))
                 answers = yield step._replace(
                     windows=[shown for ballots in asked for shown in ballots],
-                    samples=[sample + at for sample in step.samples or [0] * len(asked) for at in range(votes)],
+                    samples=[
+                        sample * APART + at for sample in step.samples or [0] * len(asked) for at in range(votes)
+                    ],
                 )
                 cast = [answers[at * votes : (at + 1) * votes] for at in range(len(asked))]
                 step = play.send(
@@ -133,35 +137,35 @@ def _settle(order: Sequence[int], ballot: Ballot, size: int, top: int, most: int
 
 
 _Combined = Callable[[Sequence[int], Sequence[Sequence[int]], Answers], Sequence[int] | None]
+"""Makes one answer (positions in the window) of those that came to the orders in which it was shown."""
 
 
 def _aggregated(rule: Aggregate) -> _Combined:
     def combined(window: Sequence[int], shown: Sequence[Sequence[int]], answers: Answers) -> Sequence[int] | None:
-        """One answer (positions in the window) from those that came; scores, where all grade, by their mean."""
-        given = [(each, answer) for each, answer in zip(shown, answers, strict=True) if answer is not None]
-        if not given:
-            return None
         places = {each: at for at, each in enumerate(window)}
-        grades = [
-            dict(zip(each, answer.scores, strict=True)) for each, answer in given if isinstance(answer, Graded)
+        orders = [
+            [places[each] for each in reorder(order, answer)]
+            for order, answer in zip(shown, answers, strict=True)
+            if answer is not None
         ]
-        if len(grades) == len(given):
-            return Graded.by([sum(grade[each] for grade in grades) / len(grades) for each in window])
-        return aggregate(rule, [[places[each] for each in reorder(*both)] for both in given])
+        return aggregate(rule, orders) if orders else None
 
     return combined
 
 
 def _plurality(window: Sequence[int], shown: Sequence[Sequence[int]], answers: Answers) -> Sequence[int] | None:
-    """The passage that was best most often, the earliest of several; by scores, where all grade."""
-    given = [(each, answer) for each, answer in zip(shown, answers, strict=True) if answer is not None]
-    if given and all(isinstance(answer, Graded) for _, answer in given):
-        return _aggregated("borda")(window, shown, answers)
-    firsts = [reorder(*both)[0] for both in given]
+    """The passage that was best most often, the earliest of several."""
+    firsts = [order[answer[0]] for order, answer in zip(shown, answers, strict=True) if answer is not None]
     if not firsts:
         return None
     best = max(range(len(window)), key=lambda at: firsts.count(window[at]))
     return (best, *(at for at in range(len(window)) if at != best))
+
+
+def _mean(window: Sequence[int], shown: Sequence[Sequence[int]], answers: Answers) -> Sequence[int] | None:
+    """The mean score of the one passage of the window."""
+    scores = [answer.scores[0] for answer in answers if isinstance(answer, Graded)]
+    return Graded.by([sum(scores) / len(scores)]) if scores else None
 
 
 def _balanced(window: Sequence[int], vote: int, votes: int, draw: random.Random) -> list[int]:
@@ -171,6 +175,7 @@ def _balanced(window: Sequence[int], vote: int, votes: int, draw: random.Random)
     window however few are held.
     """
     n = len(window)
+    votes = min(votes, n)
     blocks = [list(window[n * at // votes : n * (at + 1) // votes]) for at in range(votes)]
     first = vote * _stride(votes) % votes
     shown: list[int] = []

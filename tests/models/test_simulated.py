@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from statistics import fmean, pstdev
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -29,8 +29,8 @@ GRADES = {"q": {docid: float(at % 4) for at, docid in enumerate(DOCIDS)}}
 REQUEST = Request(Query("q", "what"), tuple(Candidate(docid, f"text of {docid}") for docid in DOCIDS))
 
 
-def ranker(grades: Mapping[str, Mapping[str, float]] = GRADES, **traits: object) -> SimulatedRanker:
-    return SimulatedRanker(replace(Traits(error=0.0, noise=0.0), **traits), grades)  # type: ignore[arg-type]
+def ranker(grades: Mapping[str, Mapping[str, float]] = GRADES, **traits: Any) -> SimulatedRanker:
+    return SimulatedRanker(replace(Traits(error=0.0, noise=0.0), **traits), grades)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ class TestRanker:
 
     @given(st.permutations(DOCIDS), st.integers(0, 3), st.integers(0, 3))
     def test_the_same_question_has_the_same_answer(self, docids: list[str], seed: int, sample: int) -> None:
-        of = {"error": 0.5, "noise": 0.5, "bias": "tail", "seed": seed}
+        of: dict[str, Any] = {"error": 0.5, "noise": 0.5, "bias": "tail", "seed": seed}
         assert ranker(**of).rank("q", docids, sample) == ranker(**of).rank("q", docids, sample)
         assert sorted(ranker(**of).rank("q", docids, sample)) == list(range(20))
 
@@ -109,6 +109,8 @@ class TestNames:
         ("name", "said"),
         [
             ("strong", "needs judgements"),
+            (",qrels=Q", "no simulated model ''"),
+            ("strong,,qrels=Q", "no ''"),
             ("strnog,qrels=Q", "did you mean 'strong'"),
             ("strong,nois=1,qrels=Q", "did you mean 'noise'"),
             ("strong,noise=loud,qrels=Q", "noise is 'loud'"),
@@ -169,7 +171,7 @@ class TestModel:
             monkeypatch.setenv(variable, str(tmp_path / "home"))
         monkeypatch.delenv("LISTWISE_LEDGER", raising=False)
         monkeypatch.delenv("LISTWISE_CACHE", raising=False)
-        settings = {"llm": f"sim/weak,qrels={qrels}", "local": "none", "escalate": "always"}
+        settings: dict[str, Any] = {"llm": f"sim/weak,qrels={qrels}", "local": "none", "escalate": "always"}
         with Reranker(**settings, budget_usd="1", budget_day_usd="1") as reranker:
             reranker.rerank(REQUEST)
         assert not (tmp_path / "home").exists()
@@ -180,7 +182,7 @@ class TestModel:
         assert cache.exists()
 
     def test_its_dollars_hold_a_budget(self, qrels: Path) -> None:
-        settings = {
+        settings: dict[str, Any] = {
             "llm": f"sim/weak,qrels={qrels}",
             "local": "none",
             "escalate": "always",
@@ -192,7 +194,10 @@ class TestModel:
         assert 0 < receipt.usd <= Decimal("0.004")
         assert any("budget" in what for what in receipt.degraded)
 
-    def test_one_real_model_of_a_chain_makes_it_no_simulation(self, qrels: Path) -> None:
+    def test_a_chain_is_simulated_or_it_is_not(self, qrels: Path) -> None:
         assert Policy(llm=f"sim/weak,qrels={qrels}").simulated
-        assert not Policy(llm=f"sim/weak,qrels={qrels}", fallback=("openai/gpt-4o",)).simulated
         assert not Policy().simulated
+        with pytest.raises(ConfigError, match="cannot stand in"):
+            Policy.of(llm=f"sim/weak,qrels={qrels}", fallback=("openai/gpt-4o",))
+        with pytest.raises(ConfigError, match="cannot stand in"):
+            Policy.of(llm="openai/gpt-4o", fallback=(f"sim/weak,qrels={qrels}",))

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from listwise.strategies import Step, Strategy, full, play, single, sliding
 from listwise.strategies.base import Play, windows_of
-from listwise.strategies.guard import MOST_WINDOWS, TOP, Findings, Repaired, Watch, guarded, most_windows
+from listwise.strategies.guard import (
+    MOST_WINDOWS,
+    SECOND_LOOK,
+    TOP,
+    Findings,
+    Repaired,
+    Watch,
+    guarded,
+    most_windows,
+)
 
 Rank = Callable[[tuple[int, ...]], Sequence[int] | None]
 
@@ -100,23 +109,31 @@ def test_no_suspect_is_at_the_top_of_any_order_before_it_is_confirmed(
     assert not fallen
 
 
-def test_a_model_that_repeats_any_order_is_found_out_and_asked_no_more() -> None:
+def test_a_model_that_repeats_any_order_is_found_out() -> None:
     steps, findings = played(sliding(), 100, echo)
     windows = windows_of(steps)
-    assert len(windows) == 4
-    assert windows[3] == windows[2][::-1]
-    assert steps[3].samples == (1,)
+    assert len(windows) == 10
+    assert windows[9] == windows[8][::-1]
+    assert steps[9].samples == (SECOND_LOOK,)
     assert steps[-1].best == tuple(range(100))
     assert findings.ranks_nothing
 
 
-def test_what_it_did_to_other_windows_is_undone() -> None:
+def test_passages_far_down_that_are_all_the_same_prove_nothing() -> None:
+    """Nothing below the first 15 is relevant, and what is not is left in the order shown."""
+    steps, findings = played(sliding(), 100, by(lambda at: {12: 0, 7: 1, 3: 2}.get(at, 3)))
+    assert list(steps[-1].best[:3]) == [12, 7, 3]
+    assert len(windows_of(steps)) == 9 + (findings != Findings())
+    assert not findings.ranks_nothing
+
+
+def test_what_it_did_to_a_window_in_ten_is_undone() -> None:
     def mostly(window: tuple[int, ...]) -> list[int]:
-        return echo(window)[::-1] if window[0] == 80 else echo(window)
+        return echo(window)[::-1] if window[0] == 180 else echo(window)
 
-    steps, findings = played(sliding(), 100, mostly)
+    steps, findings = played(sliding(depth=200), 200, mostly)
     assert findings.ranks_nothing
-    assert steps[-1].best == tuple(range(100))
+    assert steps[-1].best == tuple(range(200))
 
 
 def test_a_right_order_is_repeated_rightly() -> None:
@@ -148,8 +165,8 @@ def test_repairs_are_no_echoes() -> None:
     assert findings == Findings()
 
 
-def test_three_in_a_row_are_no_matter_where_most_are_not() -> None:
-    answered = iter([*[[1, 0]] * 5, *[None] * 3])
+def test_some_echoes_are_no_matter() -> None:
+    answered = iter([*[[1, 0]] * 2, *[None] * 7])
 
     def model(shown: tuple[int, ...]) -> list[int]:
         order = next(answered, None)
@@ -176,14 +193,39 @@ def test_the_second_window_is_the_head_shuffled_and_shown_warily() -> None:
     before = [50, *range(19)]
     assert sorted(shown) == sorted(before)
     assert shown[0] != 50
-    assert (steps[-2].wary, list(steps[-2].samples)) == (True, [1])
+    assert (steps[-2].wary, list(steps[-2].samples)) == (True, [SECOND_LOOK])
     assert again == steps
 
 
-def test_a_leap_that_is_not_confirmed_gets_the_worse_place_and_the_others_close_up() -> None:
+def test_a_suspects_leap_that_is_not_confirmed_is_taken_back() -> None:
     steps, findings = played(single(20), 40, believing_once(15), suspects=[15])
     assert findings == Findings(refuted=(15,))
+    assert list(steps[-1].best) == list(range(40))
+
+
+def test_a_harmless_leap_that_is_not_confirmed_gets_the_worse_place_and_the_others_close_up() -> None:
+    steps, findings = played(single(20), 40, believing_once(15), every_leap=True)
+    assert findings == Findings(refuted=(15,))
     assert list(steps[-1].best) == [*range(15), *range(16, 20), 15, *range(20, 40)]
+
+
+def test_a_place_in_a_window_as_small_as_the_top_must_be_earned_in_its_better_half() -> None:
+    steps, findings = played(single(10), 40, believing_once(8), suspects=[8], window=10)
+    assert findings == Findings(refuted=(8,))
+    assert list(steps[-1].best) == list(range(40))
+
+
+@given(st.integers(4, 19))
+def test_a_second_answer_that_does_not_name_the_passage_confirms_nothing(leaper: int) -> None:
+    def partly(shown: tuple[int, ...]) -> Sequence[int]:
+        if list(shown) == sorted(shown):
+            return raising(leaper)(shown) or ()
+        named = shown.index(0)
+        return Repaired([named, *(at for at in range(len(shown)) if at != named)], 1)
+
+    steps, findings = played(single(20), 40, partly, suspects=[leaper])
+    assert findings == Findings(fallen=(leaper,))
+    assert list(steps[-1].best) == list(range(40))
 
 
 def test_a_leap_that_cannot_be_checked_is_believed_of_harmless_passages_only() -> None:

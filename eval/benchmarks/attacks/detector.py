@@ -12,7 +12,7 @@ from typing import Any
 
 from listwise.permutation import complete, parse
 from listwise.prompting import addresses_the_model
-from listwise.strategies.guard import ECHOES_IN_A_ROW, echoes
+from listwise.strategies.guard import echoes, suspicious
 from tests.attacks.corpus import CASES, attacked
 
 COLLECTIONS = (
@@ -52,24 +52,19 @@ def echoed(data: Path, queries: int) -> Iterator[str]:
     for (model, _), windows in runs.items():
         by_model[model] += [_echoes_of(calls) for calls in windows.values()]
     for model, counts in sorted(by_model.items()):
-        asked, same, suspicious = (sum(column) for column in zip(*counts, strict=True))
-        yield f"{model}: {same} of {asked} windows echoed; {suspicious} of {len(counts)} queries would be checked"
+        asked, same, due = (sum(column) for column in zip(*counts, strict=True))
+        yield f"{model}: {same} of {asked} windows echoed; {due} of {len(counts)} queries would be checked"
 
 
 def _echoes_of(calls: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
-    """Windows of one query, those that were echoed, and whether the guard would turn one round."""
-    same = row = longest = due = 0
-    for asked, call in enumerate(calls, 1):
+    """Windows of one query, those that were echoed, and whether the guard would look into it."""
+    same = 0
+    for call in calls:
         n = len(call["docids"])
         parsed = parse(call["response"], n)
         whole = parsed.failure is None and len(parsed.identifiers) == n
-        if whole and echoes(range(n), complete(parsed)):
-            same, row = same + 1, row + 1
-        else:
-            row = 0
-        longest = max(longest, row)
-        due = due or int(longest >= ECHOES_IN_A_ROW and 2 * same > asked)
-    return len(calls), same, due
+        same += whole and echoes(range(n), complete(parsed))
+    return len(calls), same, int(suspicious(len(calls), same))
 
 
 def _found(case: Any) -> bool:

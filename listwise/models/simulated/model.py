@@ -82,7 +82,8 @@ def _said(call: Call, grades: Graded) -> tuple[str, tuple[Alternatives, ...] | N
 
 def _likely(scores: Sequence[float]) -> Mapping[str, float]:
     """Labels with log-probabilities that their passages' grades make."""
-    total = log(sum(exp(score) for score in scores))
+    most = max(scores)
+    total = most + log(sum(exp(score - most) for score in scores))
     return {LABELS[at]: score - total for at, score in enumerate(scores)}
 
 

@@ -43,7 +43,7 @@ def load_simulated(name: str) -> SimulatedModel:
     described, _, qrels = name.partition(",qrels=")
     if not qrels:
         raise ConfigError(f"a simulated model needs judgements: {USAGE}")
-    preset, *options = [part for part in described.split(",") if part]
+    preset, *options = described.split(",")
     if preset not in PRESETS:
         raise ConfigError(
             f"no simulated model {preset!r}{did_you_mean(preset, tuple(PRESETS))}; there are "

@@ -25,6 +25,8 @@ Bias = Literal["none", "head", "tail", "ends", "middle"]
 """Which places of a window are favoured."""
 WINDOW = 20
 """Passages to which ``noise`` refers."""
+MOST_ODDS = 30.0
+"""Log-odds that are as good as certain."""
 RELEVANT = 1.5
 """The grade from which a passage is rather relevant than not."""
 
@@ -103,4 +105,4 @@ class SimulatedRanker:
 
 def probability(log_odds: float) -> float:
     """Of being relevant."""
-    return 1 / (1 + exp(-log_odds))
+    return 1 / (1 + exp(-max(-MOST_ODDS, min(log_odds, MOST_ODDS))))
