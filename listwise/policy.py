@@ -167,9 +167,8 @@ class Policy(LlmSettings):
     ``reask`` (once more, then repair), ``keep`` (the window keeps its order), ``raise``."""
     guard: GuardName = "suspicious"
     """Which passages that leap to the top must be confirmed by a second, shuffled window: ``suspicious`` (those
-    whose
-    text seems to address the model), ``leaps`` (all), ``off``. Unless it is off, a model that seems to repeat the
-    order it is shown is given one window turned round."""
+    whose text seems to address the model), ``leaps`` (all), ``off``. Unless it is off, a model that seems to repeat
+    the order it is shown is given the head turned round. For strategies that ask for orders."""
     budget_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     """Dollars a query may cost."""
     budget_total_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)

@@ -20,7 +20,7 @@ GuardName = Literal["off", "suspicious", "leaps"]
 
 FEWEST_PASSAGES = 4
 """Of a window whose echo says anything: two passages are in the right order half of the time."""
-FEWEST_WINDOWS, ECHOED = 3, 0.9
+FEWEST_WINDOWS, ECHOED = 3, 0.75
 """A play of so many windows or more is suspicious if this share of them was echoed."""
 TOP = 10
 """A leap is a climb into so many first places,"""

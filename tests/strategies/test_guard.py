@@ -123,11 +123,11 @@ def test_passages_far_down_that_are_all_the_same_prove_nothing() -> None:
     """Nothing below the first 15 is relevant, and what is not is left in the order shown."""
     steps, findings = played(sliding(), 100, by(lambda at: {12: 0, 7: 1, 3: 2}.get(at, 3)))
     assert list(steps[-1].best[:3]) == [12, 7, 3]
-    assert len(windows_of(steps)) == 9 + (findings != Findings())
-    assert not findings.ranks_nothing
+    assert len(windows_of(steps)) == 10
+    assert findings == Findings()
 
 
-def test_what_it_did_to_a_window_in_ten_is_undone() -> None:
+def test_what_it_did_to_few_windows_is_undone() -> None:
     def mostly(window: tuple[int, ...]) -> list[int]:
         return echo(window)[::-1] if window[0] == 180 else echo(window)
 
@@ -166,7 +166,7 @@ def test_repairs_are_no_echoes() -> None:
 
 
 def test_some_echoes_are_no_matter() -> None:
-    answered = iter([*[[1, 0]] * 2, *[None] * 7])
+    answered = iter([*[[1, 0]] * 3, *[None] * 6])
 
     def model(shown: tuple[int, ...]) -> list[int]:
         order = next(answered, None)
