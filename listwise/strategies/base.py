@@ -37,8 +37,8 @@ class Graded(tuple[int, ...]):
     """A permutation (positions in the window, best first) by a model that also says how good each passage is."""
 
     scores: tuple[float, ...]
-    """Of each position in the window; higher is better. Those of windows of one passage compare over a query; others
-    within their window only."""
+    """Of each position in the window; higher is better. Those of windows of one passage compare over a query,
+    others only within their window."""
 
     def __new__(cls, order: Iterable[int], scores: Iterable[float]) -> Self:
         """An order and the scores behind it."""
