@@ -222,10 +222,10 @@ async def test_a_verdict_on_several_passages_is_none() -> None:
 async def test_grades_reach_the_strategy_with_what_did_not_fit_below() -> None:
     graded, _ = await reply("relevance", "repair", "No", n=1)
     assert isinstance(graded.permutation, Graded)
-    assert graded.permutation.scores == (0.0,)
+    assert graded.permutation.scores == (-1.0,)
     whole = Reading(0, "m", (7,), None, graded, left_out=2).permutation
     assert isinstance(whole, Graded)
-    assert (whole, whole.scores) == ((0, 1, 2), (0.0, -1.0, -1.0))
+    assert (whole, whole.scores) == ((0, 1, 2), (-1.0, -2.0, -2.0))
     chosen, _ = await reply("choice", "repair", "B")
     assert not isinstance(chosen.permutation, Graded), "a label alone is no grade"
 

@@ -33,7 +33,7 @@ def parse_relevance(answer: str, leading: Sequence[Mapping[str, float]] | None =
     """Read whether one passage is relevant; never raises.
 
     The score is the log-odds of yes against no where log-probabilities have either, a word that is not among the
-    alternatives being less likely than all that are; else 1 for yes and 0 for no. In a refusal, they count only if
+    alternatives being less likely than all that are; else 1 for yes and -1 for no. In a refusal, they count only if
     they have half of the probability.
 
     Args:
@@ -54,7 +54,7 @@ def parse_relevance(answer: str, leading: Sequence[Mapping[str, float]] | None =
     for part in (*marked.complete[::-1], *marked.remainder):
         verdict = affirmed(part)
         if verdict is not None:
-            return _graded(float(verdict), "verdict")
+            return _graded(1.0 if verdict else -1.0, "verdict")
     return Parsed.failed(1, why_unread(text, unfinished=said.unfinished))
 
 

@@ -91,7 +91,7 @@ def test_without_them_a_choice_and_a_verdict_are_read_from_the_text(leading: lis
 def test_what_was_thought_aloud_is_no_answer() -> None:
     thought = [{"A": -0.1}]
     assert parse_choice("<think>A?</think>B", 2, thought).identifiers == (2,)
-    assert parse_relevance("<think>Yes?</think>No", [{"Yes": -0.1}]).scores == (0.0,)
+    assert parse_relevance("<think>Yes?</think>No", [{"Yes": -0.1}]).scores == (-1.0,)
 
 
 def test_relevance_is_the_log_odds_of_yes_against_no() -> None:

@@ -37,7 +37,7 @@ NEITHER: dict[str, Failure] = {
 }
 
 
-@pytest.mark.parametrize(("answer", "score"), [*((each, 1.0) for each in YES), *((each, 0.0) for each in NO)])
+@pytest.mark.parametrize(("answer", "score"), [*((each, 1.0) for each in YES), *((each, -1.0) for each in NO)])
 def test_verdicts_in_the_wild(answer: str, score: float) -> None:
     parsed = parse_relevance(answer)
     assert (parsed.scores, parsed.identifiers, parsed.form) == ((score,), (1,), "verdict")
@@ -60,7 +60,7 @@ def test_what_says_neither(answer: str, failure: Failure) -> None:
 )
 def test_any_answer_is_a_verdict_or_a_failure(answer: str) -> None:
     parsed = parse_relevance(answer)
-    assert parsed.scores in ([None] if parsed.failure else [(0.0,), (1.0,)])
+    assert parsed.scores in ([None] if parsed.failure else [(-1.0,), (1.0,)])
 
 
 @pytest.mark.parametrize("piece", ["no ", "is ", "whether ", ": ", "\n", "not ", "x ", "is a b ", "n't "])
