@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from functools import cache, lru_cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 LONGEST_TEXT = 500_000
 """Characters that are counted at a time: the embedded encoder takes less than a million."""
@@ -79,10 +82,48 @@ def encoding(vocabulary: str) -> Encoding:
         import tiktoken
 
         return tiktoken.get_encoding(vocabulary)
-    import bpe_openai
+    try:
+        return _Embedded(_bindings().tokenizer_for_encoding(vocabulary))
+    except (ImportError, AttributeError):
+        import bpe_openai
 
-    embedded: Encoding = bpe_openai.get_encoding(vocabulary)
-    return embedded
+        embedded: Encoding = bpe_openai.get_encoding(vocabulary)
+        return embedded
+
+
+class _Embedded:
+    """An encoder of ``bpe-openai`` that counts, and does nothing else."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        """See `Encoding`."""
+        try:
+            return list(self._tokenizer.encode(text))
+        except UnicodeEncodeError:  # lone surrogates
+            whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            return list(self._tokenizer.encode(whole))
+
+
+def _bindings() -> Any:
+    """The part of ``bpe-openai`` that counts, without the package around it: that one reads every vocabulary into
+    dictionaries as it is imported, which takes a second, and only decoding needs them.
+
+    Raises:
+        ImportError: it is not where it is expected.
+    """
+    name = "bpe_openai._bindings"
+    if name not in sys.modules:
+        package = find_spec("bpe_openai")
+        folders = package.submodule_search_locations if package else None
+        spec = PathFinder.find_spec(name, folders)
+        if spec is None or spec.loader is None:
+            raise ImportError(name)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[name] = module
+    return sys.modules[name]
 
 
 @cache
