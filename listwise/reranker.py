@@ -18,9 +18,10 @@ from weakref import WeakKeyDictionary
 
 from listwise.engine import Outcome, trace_of
 from listwise.errors import ConfigError
+from listwise.estimating import Habits
 from listwise.log import get_logger
 from listwise.models.base import Model, Scorer
-from listwise.planning import Habits, Plan, plan_strategy, tiers_for
+from listwise.planning import Plan, plan_strategy, tiers_for
 from listwise.policy import Policy
 from listwise.portal import Portal
 from listwise.receipts import Scored, billed, fallback_of, ranking_of

@@ -15,8 +15,9 @@ from listwise.errors import ConfigError
 from listwise.types import Request
 
 if TYPE_CHECKING:
+    from listwise.estimating import Span
     from listwise.models.base import Model
-    from listwise.planning import Plan, Span
+    from listwise.planning import Plan
     from listwise.policy import Policy
 
 EXAMPLES = """What a re-ranking would cost and take, before anything is spent.
