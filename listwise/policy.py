@@ -26,7 +26,7 @@ from listwise.strategies.adaptive import FIRST_STAGE_TRUST, LOCAL_TRUST
 from listwise.strategies.aggregate import Aggregate
 from listwise.strategies.guard import GuardName
 from listwise.strategies.registry import Measures
-from listwise.strategies.vote import Ballot, Shuffle
+from listwise.strategies.vote import MOST_VOTES, Ballot, Shuffle
 
 OnBadAnswer = Literal["repair", "reask", "keep", "raise"]
 
@@ -45,7 +45,7 @@ def _votes(value: object) -> object:
     """A number may come as text, from a command line."""
     number = int(value) if isinstance(value, str) and value.isdecimal() else value
     if number != "auto" and not (isinstance(number, int) and 1 <= number <= MOST_VOTES):
-        raise ValueError(f"{value!r} is neither auto nor a number from 1 to {MOST_VOTES}")
+        raise ValueError(f"neither auto nor a number from 1 to {MOST_VOTES}")
     return number
 
 
@@ -55,7 +55,6 @@ Escalation = Annotated[Literal["never", "always", "auto"] | Share, BeforeValidat
 
 
 _NOTHING_TO_SHUFFLE: tuple[StrategyName, ...] = ("pointwise", "pairwise", "pairwise-all")
-MOST_VOTES = 100
 
 
 class LlmSettings(BaseModel):

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import ceil, isfinite, log2
+from math import ceil, isfinite
 
 from listwise.strategies import topdown
 from listwise.strategies.base import Play, Step, Strategy, reorder
 from listwise.strategies.beliefs import Beliefs
+from listwise.strategies.movement import moved
 
 CHANCE = 0.2
 """An unread candidate is worth reading if its chance to belong to the top is at least this."""
@@ -99,7 +100,8 @@ def most_windows(n: int, window: int = 20, top: int = 10) -> int:
     if n < 2:
         return 0
     again = ceil(min(n, top + FIRST_MARGIN) / window)
-    return max(ceil(n / window) + (STEPS - 1) * (again + 1), topdown.most_windows(n, window, top))
+    widened = n > window
+    return max(ceil(n / window) + (STEPS - 1) * (again + widened), topdown.most_windows(n, window, top))
 
 
 def _windows(beliefs: Beliefs, order: Sequence[int], window: int, top: int, again: int) -> list[tuple[int, ...]]:
@@ -127,14 +129,6 @@ def _promotes_from_edge(beliefs: Beliefs, top: Sequence[int]) -> bool:
     read = [at for at, known in enumerate(beliefs.read) if known]
     edge = read[len(read) - len(read) // EDGE :]
     return sum(at in edge for at in top) * EDGE > len(top)
-
-
-def moved(before: Sequence[int], after: Sequence[int], top: int) -> float:
-    """The share of the top's discounted gain that is elsewhere in one order than in the other."""
-    gains = [1 / log2(place + 2) for place in range(top)]
-    first, second = dict(zip(before, gains, strict=False)), dict(zip(after, gains, strict=False))
-    moved = sum(abs(first.get(at, 0) - second.get(at, 0)) for at in first.keys() | second.keys())
-    return moved / 2 / sum(gains)
 
 
 def _tell_apart(scores: Sequence[float]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, TypedDict, get_args
+from typing import Literal, NamedTuple, NotRequired, Self, TypedDict, Unpack, get_args
 
 from listwise.errors import ConfigError
 from listwise.strategies import adaptive, blitz, pairwise, pointwise, setwise, topdown, tournament
@@ -30,14 +30,20 @@ StrategyName = Literal[
 
 
 class Measures(TypedDict):
-    """The arguments of `make` and `most_windows` beside the name."""
+    """What every strategy can be made to measure by."""
 
     window: int
+    """Passages in a window, at most."""
     stride: int
+    """Passages that a window moves up."""
     depth: int
-    top: int
-    trust: float
-    ballot: Ballot
+    """Candidates that are looked at, from the head."""
+    top: NotRequired[int]
+    """Candidates at the head that are to be right; by default 10."""
+    trust: NotRequired[float]
+    """How well the prior's scores are expected to go together with the model's opinion, as a correlation."""
+    ballot: NotRequired[Ballot]
+    """How often each window is asked, and how one answer is made of several; by default once."""
 
 
 class Sizes(NamedTuple):
@@ -53,6 +59,27 @@ class Sizes(NamedTuple):
     """At the head that are to be right."""
     trust: float
     """How far the prior's scores are to be trusted, as a correlation."""
+
+    @classmethod
+    def of(cls, measures: Measures) -> Self:
+        """From measures, with what is usual where they say nothing.
+
+        Raises:
+            ConfigError: they do not go together.
+        """
+        window, stride, depth = measures["window"], measures["stride"], measures["depth"]
+        top, trust = measures.get("top", 10), measures.get("trust", adaptive.LOCAL_TRUST)
+        if window < 2:
+            raise ConfigError(f"window is {window}: a window orders at least 2 passages")
+        if not 1 <= stride < window:
+            raise ConfigError(f"stride is {stride}: it must be at least 1 and less than the window, {window}")
+        if depth < 1:
+            raise ConfigError(f"depth is {depth}: at least one candidate must be looked at")
+        if top < 1:
+            raise ConfigError(f"top is {top}: at least one candidate is to be right")
+        if not 0 <= trust < 1:
+            raise ConfigError(f"trust is {trust}: a correlation to expect, from 0 to below 1")
+        return cls(window, stride, depth, top, trust)
 
     @property
     def children(self) -> int:
@@ -114,28 +141,15 @@ _STRATEGIES: dict[StrategyName, Known] = {
 }
 
 
-def make(
-    name: str,
-    *,
-    window: int,
-    stride: int,
-    depth: int,
-    top: int = 10,
-    trust: float = adaptive.LOCAL_TRUST,
-    ballot: Ballot = ONE_VOTE,
-) -> Strategy:
+def make(name: str, **measures: Unpack[Measures]) -> Strategy:
     """The strategy called ``name``, for the best ``top`` of the first ``depth`` candidates.
 
-    Args:
-        trust: how well the prior's scores are expected to go together with the model's opinion, as a correlation.
-        ballot: how often each window is asked, and how one answer is made of several.
-
     Raises:
-        ConfigError: the name is unknown, or the sizes do not go together.
+        ConfigError: the name is unknown, or the measures do not go together.
     """
-    known = _known(name)
-    strategy = known.make(_sizes(window, stride, depth, top, trust))
-    return vote(strategy, ballot, window=window, top=top, question=known.question)
+    known, sizes = _known(name), Sizes.of(measures)
+    ballot = measures.get("ballot", ONE_VOTE)
+    return vote(known.make(sizes), ballot, window=sizes.window, top=sizes.top, question=known.question)
 
 
 def question_of(name: str) -> Question:
@@ -156,42 +170,18 @@ def adapts(name: str) -> bool:
     return _known(name).adapts
 
 
-def most_windows(
-    name: str,
-    n: int,
-    *,
-    window: int,
-    stride: int,
-    depth: int,
-    top: int = 10,
-    trust: float = adaptive.LOCAL_TRUST,
-    ballot: Ballot = ONE_VOTE,
-) -> int:
+def most_windows(name: str, n: int, **measures: Unpack[Measures]) -> int:
     """How many windows the strategy called ``name`` asks for over ``n`` candidates at most, whatever the answers.
 
     Raises:
-        ConfigError: the name is unknown, or the sizes do not go together.
+        ConfigError: the name is unknown, or the measures do not go together.
     """
-    known = _known(name)
-    once = known.most_windows(min(n, depth), _sizes(window, stride, depth, top, trust))
-    return ballot.most_windows(once, known.question)
+    known, sizes = _known(name), Sizes.of(measures)
+    once = known.most_windows(min(n, sizes.depth), sizes)
+    return measures.get("ballot", ONE_VOTE).most_windows(once, known.question)
 
 
 def _known(name: str) -> Known:
     if name not in _STRATEGIES:
         raise ConfigError(f"no strategy {name!r}; there are: {', '.join(get_args(StrategyName))}")
     return _STRATEGIES[name]
-
-
-def _sizes(window: int, stride: int, depth: int, top: int, trust: float = adaptive.LOCAL_TRUST) -> Sizes:
-    if window < 2:
-        raise ConfigError(f"window is {window}: a window orders at least 2 passages")
-    if not 1 <= stride < window:
-        raise ConfigError(f"stride is {stride}: it must be at least 1 and less than the window, {window}")
-    if depth < 1:
-        raise ConfigError(f"depth is {depth}: at least one candidate must be looked at")
-    if top < 1:
-        raise ConfigError(f"top is {top}: at least one candidate is to be right")
-    if not 0 <= trust < 1:
-        raise ConfigError(f"trust is {trust}: a correlation to expect, from 0 to below 1")
-    return Sizes(window, stride, depth, top, trust)

@@ -18,16 +18,16 @@ from math import gcd
 from typing import Literal
 
 from listwise.errors import ConfigError
-from listwise.strategies.adaptive import moved
 from listwise.strategies.aggregate import Aggregate, aggregate
 from listwise.strategies.base import ORDERS, Answers, Graded, Play, Question, Step, Strategy, reorder
+from listwise.strategies.movement import moved
 
 Shuffle = Literal["balanced", "random", "none"]
 """``balanced``: over the votes, every passage is shown at the head, in the middle and at the tail equally often.
 ``random``: any order is as likely. ``none``: the same order again, for replicates at a temperature above 0."""
 Votes = int | Literal["auto"]
 
-APART = 100
+MOST_VOTES = 100
 """Votes on one sample of a strategy's own have so many sample numbers to themselves."""
 FIRST_VOTES = 2
 """How often ``auto`` asks every window."""
@@ -51,8 +51,8 @@ class Ballot:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.votes != "auto" and self.votes < 1:
-            raise ConfigError(f"votes is {self.votes}: at least one is needed, or auto")
+        if self.votes != "auto" and not 1 <= self.votes <= MOST_VOTES:
+            raise ConfigError(f"votes is {self.votes}: neither auto nor a number from 1 to {MOST_VOTES}")
 
     def most_windows(self, windows: int, question: Question) -> int:
         """How many windows become of so many, at most."""
@@ -95,11 +95,10 @@ def vote(strategy: Strategy, ballot: Ballot, *, window: int, top: int, question:
             while True:
                 asked = [[ballot.shown(each, at, votes) for at in range(votes)] for each in step.windows]
                 shown_once += sum(map(len, step.windows))
+                samples = step.samples or (0,) * len(asked)
                 answers = yield step._replace(
                     windows=[shown for ballots in asked for shown in ballots],
-                    samples=[
-                        sample * APART + at for sample in step.samples or [0] * len(asked) for at in range(votes)
-                    ],
+                    samples=[each * MOST_VOTES + at for each in samples for at in range(votes)],
                 )
                 cast = [answers[at * votes : (at + 1) * votes] for at in range(len(asked))]
                 step = play.send(

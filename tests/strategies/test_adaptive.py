@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from listwise.strategies import make, play
-from listwise.strategies.adaptive import NO_SCORES, STEPS, adaptive, most_windows, moved
+from listwise.strategies.adaptive import NO_SCORES, STEPS, adaptive, most_windows
 from listwise.strategies.base import Step, windows_of
 from listwise.strategies.beliefs import Beliefs
+from listwise.strategies.movement import moved
 from tests.strategies.test_every_strategy import Rank, erratic
 
 scores_of = st.lists(st.floats(-20, 20), min_size=2, max_size=60).map(lambda drawn: sorted(drawn, reverse=True))

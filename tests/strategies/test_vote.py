@@ -169,7 +169,7 @@ class TestAuto:
         assert sum(len(step.windows) == 1 for step in steps) == 1
 
 
-@pytest.mark.parametrize("votes", [0, -1])
+@pytest.mark.parametrize("votes", [0, -1, 101])
 def test_no_votes_are_refused(votes: Votes) -> None:
     with pytest.raises(ConfigError, match="votes"):
         Ballot(votes)
