@@ -20,7 +20,7 @@ def command(runs: tuple[str, ...], qrels: str, measures: str, baseline: str | No
     """Measure runs against judgements, as trec_eval does, with 95 % intervals.
 
     A judged query that a run lacks counts as zero. Differences to the baseline come with a paired randomisation
-    test.
+    test. A run in which a simulated model had a part is called so.
 
     \b
     Examples:
@@ -32,12 +32,14 @@ def command(runs: tuple[str, ...], qrels: str, measures: str, baseline: str | No
     from listwise.cli.screen import output
     from listwise.eval.measures import evaluate
     from listwise.formats import read_qrels, read_run
+    from listwise.formats.rankings import is_simulated
 
     names = measures.split()
     judged = read_qrels(qrels)
     measured = {run: evaluate(read_run(run), judged, names) for run in runs}
+    labels = {run: f"{run} (simulated)" if is_simulated(run) else run for run in runs}
     if per_query:
-        _per_query(measured)
+        _per_query({labels[run]: columns for run, columns in measured.items()})
         return
     base = evaluate(read_run(baseline), judged, names) if baseline else []
     table = Table(box=None, pad_edge=False)
@@ -48,7 +50,7 @@ def command(runs: tuple[str, ...], qrels: str, measures: str, baseline: str | No
     for at, name in enumerate(names):
         for run, columns in measured.items():
             against = base[at] if base and run != baseline else None
-            table.add_row(run, name, *_cells(columns[at], against))
+            table.add_row(labels[run], name, *_cells(columns[at], against))
     screen = output()
     screen.print(table)
     screen.print(f"{len(judged)} judged queries")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import IO, Any, Literal
 
+from listwise.formats.lines import text_lines
 from listwise.formats.trec import run_lines
 from listwise.types import Candidate, Ranking
 
@@ -41,6 +43,15 @@ class RankingWriter:
                 for rank, candidate in enumerate(ranking.candidates, 1):
                     self._file.write(f"{rank}\t{candidate.docid}\t{' '.join(candidate.content.split())}\n")
         self._file.flush()
+
+
+def is_simulated(path: str | Path) -> bool:
+    """Whether a simulation had a part in any ranking of a TREC run, by its tags.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    return any(line.split()[-1:] == [SIMULATED_TAG] for _, line in text_lines(path))
 
 
 def _record(ranking: Ranking) -> dict[str, Any]:

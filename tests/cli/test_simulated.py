@@ -37,6 +37,10 @@ def test_what_is_simulated_is_labelled_everywhere(shell: Shell, simulated: tuple
     assert all(receipt["simulated"] is True for receipt in lines(shell.folder / "receipts.jsonl"))
     assert all(window["served_by"] == "simulated" for window in lines(shell.folder / "trace.jsonl"))
     assert not (shell.folder / "ledger.db").exists()
+    measured = shell.run("eval", "out.trec", "run.trec", "--qrels", "qrels.txt").stdout
+    assert "out.trec (simulated)" in measured
+    assert "run.trec (simulated)" not in measured
+    assert "out.trec (simulated)\t" in shell.run("eval", "out.trec", "--qrels", "qrels.txt", "--per-query").stdout
     shell.run(*simulated, "--format", "jsonl", "--out", "out.jsonl")
     assert all(record["simulated"] is True for record in lines(shell.folder / "out.jsonl"))
 
