@@ -11,7 +11,7 @@ from listwise.pace import Pace
 from listwise.types import Usage
 
 Role = Literal["system", "user", "assistant"]
-AnswerForm = Literal["text", "order", "first", "choice", "relevance"]
+AnswerForm = Literal["text", "order", "first", "choice", "relevance", "scores"]
 """What an answer is to look like:
 
 ``text``       an order of the passages in free text
@@ -21,8 +21,10 @@ AnswerForm = Literal["text", "order", "first", "choice", "relevance"]
                arXiv 2406.15657)
 ``choice``     the label of the most relevant passage (setwise, arXiv 2310.09497; pairwise, arXiv 2306.17563)
 ``relevance``  yes or no to one passage
+``scores``     a JSON list of numbers, one a passage: what a rerank API answers. The first message is the query, each
+               one after it a passage
 
-The answers of the last three are weighed, see `Call.weighed`."""
+The answers of ``first``, ``choice`` and ``relevance`` are weighed, see `Call.weighed`."""
 
 LABELS = ascii_uppercase
 """What passages are called in prompts that ask for labels: a letter is one token, a number may be several."""

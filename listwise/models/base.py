@@ -6,7 +6,8 @@ An adapter translates, and does nothing else: no retries, no cache, no money, no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
 from listwise.calls import AnswerForm, Call, Completion, Identity, Message, Role, Sampling
 from listwise.spend.tokens import Rung
@@ -14,16 +15,26 @@ from listwise.spend.tokens import Rung
 __all__ = [
     "AnswerForm",
     "Call",
+    "ChunkingScorer",
     "Completion",
     "CountingModel",
     "Identity",
     "LikelihoodModel",
+    "LongPassages",
     "Message",
     "Model",
     "Role",
     "Sampling",
+    "ScoredPassages",
     "Scorer",
 ]
+
+LongPassages = Literal["first", "max", "head_tail"]
+"""How a scorer reads a passage that is longer than it can read at once:
+
+``first``      its beginning, and nothing else
+``max``        in chunks that overlap; the best chunk's score counts (MaxP, arXiv 1905.09217)
+``head_tail``  its beginning and its end, as one text (arXiv 1905.05583)"""
 
 
 class Model(Protocol):
@@ -95,4 +106,25 @@ class Scorer(Protocol):
 
     def score(self, query: str, passages: Sequence[str]) -> list[float]:
         """One relevance score a passage, in the order given; higher is better. Raw, not calibrated."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPassages:
+    """What a scorer makes of the passages of one query, and how much of them it read."""
+
+    scores: Sequence[float]
+    """One a passage, in the order given; higher is better."""
+    cut: int = 0
+    """Passages of which some part was not read."""
+    chunked: int = 0
+    """Passages that were read in several chunks."""
+
+
+@runtime_checkable
+class ChunkingScorer(Scorer, Protocol):
+    """A local model that says how it read long passages."""
+
+    def read(self, query: str, passages: Sequence[str]) -> ScoredPassages:
+        """As ``score``, with an account of what was cut or chunked."""
         ...
