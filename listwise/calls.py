@@ -21,8 +21,8 @@ AnswerForm = Literal["text", "order", "first", "choice", "relevance", "scores"]
                arXiv 2406.15657)
 ``choice``     the label of the most relevant passage (setwise, arXiv 2310.09497; pairwise, arXiv 2306.17563)
 ``relevance``  yes or no to one passage
-``scores``     a JSON list of numbers, one a passage: what a rerank API answers. The first message is the query, each
-               one after it a passage
+``scores``     a JSON list of numbers, one a passage: what a rerank API answers. The first message is the query,
+               each one after it a passage
 
 The answers of ``first``, ``choice`` and ``relevance`` are weighed, see `Call.weighed`."""
 
