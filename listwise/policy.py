@@ -11,12 +11,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ByteSize, Field, ValidationError, model_validator
 
 from listwise.cache import SIZE_LIMIT_BYTES, CacheSize
-from listwise.calls import ServiceTier
 from listwise.errors import ConfigError
+from listwise.fusion import Fusion
+from listwise.models.base import LongPassages
 from listwise.resources import did_you_mean, names, resource
+from listwise.settings import Cascade, Fallback, LlmSettings, StageSettings
 from listwise.spend.money import MOST_USD
 from listwise.spend.prices import is_simulated
 from listwise.spend.purse import Caps
@@ -57,58 +59,6 @@ Escalation = Annotated[Literal["never", "always", "auto"] | Share, BeforeValidat
 _NOTHING_TO_SHUFFLE: tuple[StrategyName, ...] = ("pointwise", "pairwise", "pairwise-all")
 
 
-class LlmSettings(BaseModel):
-    """Settings of one LLM. Limits are per query unless they say otherwise; None is no limit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
-
-    llm: str | None = None
-    """The LLM to escalate to, ``provider/name``; without one, every query stays local."""
-    base_url: str | None = Field(default=None, repr=False)
-    """Where the LLM is served, if not at its provider's own address."""
-    api: Literal["chat", "responses"] = "chat"
-    """Which of OpenAI's interfaces to use."""
-    service_tier: ServiceTier = "default"
-    """OpenAI's ``flex`` costs what a batch does, but is slow (raise ``timeout_s``) and turns some requests down."""
-    prompt: str | None = None
-    """A template's name or file; by default the one the model was made for."""
-    temperature: float | None = 0.0
-    """Left out for models that refuse it."""
-    reasoning_effort: str | None = None
-    """For models that reason: the provider's own word for how much."""
-    max_output_tokens: int | None = Field(default=None, ge=1)
-    """Bound of an answer, reasoning included; by default what an order of the window's size needs."""
-    concurrency: int = Field(default=16, ge=1)
-    """Requests to the LLM at a time, at most: fewer while it is overloaded. Also how many queries are worked on at
-    once."""
-    rpm: int | None = Field(default=None, ge=1)
-    """Requests a minute to the LLM, at most; what the provider states with its answers is kept to in any case."""
-    tpm: int | None = Field(default=None, ge=1)
-    """Input and output tokens a minute, likewise."""
-    timeout_s: float = Field(default=120.0, gt=0)
-    """Seconds that one request may take."""
-    attempts: int = Field(default=5, ge=1)
-    """How often a call is tried when the failure is a passing one."""
-
-
-class Fallback(LlmSettings):
-    """An LLM that is asked for windows which those before it could not put in order.
-
-    As text, ``provider/name`` or ``provider/name@URL``. What is not given is as for the first LLM, except what
-    belongs to one model only: address, interface, service tier, prompt, effort, rates and the bound of an answer.
-    """
-
-    llm: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, given: object) -> object:
-        if not isinstance(given, str):
-            return given
-        name, at, address = given.partition("@http")
-        return {"llm": name, "base_url": f"http{address}"} if at else {"llm": name}
-
-
 _ONE_MODELS_OWN = (
     "base_url",
     "api",
@@ -125,8 +75,17 @@ _ONE_MODELS_OWN = (
 class Policy(LlmSettings):
     """Settings of a run. Limits are per query unless they say otherwise; None is no limit."""
 
-    local: str = "embedded"
-    """The local model: ``embedded``, ``none``, a directory, or the name of a model on the hub."""
+    local: Cascade = (StageSettings(scorer="embedded"),)
+    """What scores the candidates before the LLM: ``embedded``, ``none``, a directory, the name of a model on the
+    hub or of a rerank API; or a list of them, each reading the best of those before it: ``NAME@50`` reads 50."""
+    long_passages: LongPassages = "first"
+    """How a local model reads passages that are longer than it can read at once: their beginning (``first``), in
+    overlapping chunks of which the best counts (``max``), or beginning and end (``head_tail``)."""
+    fuse: Fusion = "none"
+    """How the first stage's opinion is fused with the scorers': ``none``, ``rrf`` (by ranks) or ``sum`` (by scores,
+    standardized)."""
+    fuse_weight: Share = 0.5
+    """The first stage's share of a fused score."""
     fallback: tuple[Fallback, ...] = ()
     """LLMs that are asked, in this order, for windows which those before could not put in order: because they
     failed, refused, answered with nonsense, or because the dollars that are left pay only for a cheaper one. Where
@@ -206,6 +165,14 @@ class Policy(LlmSettings):
             raise ValueError(f"escalate is {self.escalate}, but there is no llm to escalate to")
         if self.llm is None and self.fallback:
             raise ValueError("there is a fallback, but no llm that it stands in for")
+        at_most = self.depth
+        for stage in self.local:
+            if stage.depth is not None and stage.depth > at_most:
+                raise ValueError(
+                    f"local: {stage.scorer} is to read {stage.depth} candidates, but only {at_most} come to it; "
+                    "set depth, or that of the scorer before it, as high"
+                )
+            at_most = stage.depth or at_most
         if self.stride >= self.window:
             raise ValueError(f"stride is {self.stride}: it must be less than the window, {self.window}")
         simulated = [is_simulated(each.llm or "") for each in self.choices]
@@ -234,7 +201,7 @@ class Policy(LlmSettings):
     @property
     def measures(self) -> Measures:
         """What strategies are made to measure by."""
-        usual = FIRST_STAGE_TRUST if self.local == "none" else LOCAL_TRUST
+        usual = FIRST_STAGE_TRUST if not self.local else LOCAL_TRUST
         return Measures(
             window=self.window,
             stride=self.stride,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import exp, isfinite
 from typing import Any, Literal
 
 from listwise.errors import InputError
@@ -100,6 +101,29 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class StageReceipt:
+    """What one scorer of the cascade before the LLM did for one ranking."""
+
+    scorer: str
+    candidates: int
+    """How many it was given, best of the order so far."""
+    cut: int = 0
+    """Those of which some part was not read."""
+    chunked: int = 0
+    """Those that were read in several chunks."""
+    calls: int = 0
+    """Requests to an API, answered by it or from the cache; 0 for a model on this machine."""
+    cache_hits: int = 0
+    """Calls answered from the cache, free of charge."""
+    input_tokens: int = 0
+    """What the API billed, as far as it says."""
+    search_units: int = 0
+    usd: Decimal = Decimal(0)
+    """Spent by this stage; part of the receipt's sum."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What one ranking cost and why it is as it is."""
 
@@ -121,7 +145,9 @@ class Receipt:
     least one window in order; or, as no LLM did, the local model or the first stage. None where the first choice
     put all windows in order that were put in order. Why is in ``degraded``."""
     local: str | None = None
-    """The local model that scored the candidates."""
+    """What scored the candidates before the LLM: a model's name, or several in their order, ``A > B``."""
+    stages: Sequence[StageReceipt] = ()
+    """One for each scorer of ``local``, in their order."""
     signal: float | None = None
     """The margin around rank 10 that the router saw, in standard deviations of the query's scores; a small one is
     an ambiguous query. None where nothing was scored."""
@@ -175,8 +201,11 @@ class Ranking:
     candidates: tuple[Candidate, ...]
     receipt: Receipt
     local_scores: tuple[float | None, ...] | None = None
-    """The local model's score of each candidate, in the order of ``candidates``; None for those below the depth,
-    and as a whole where no local model was used. Raw: not comparable over queries."""
+    """The last scorer's score of each candidate, in the order of ``candidates``; None for those that it was not
+    given, and as a whole where there was none. Raw: only scores of the same query compare."""
+    probabilities: tuple[float | None, ...] | None = None
+    """The same as calibrated probabilities that a candidate is relevant, where the scorer is calibrated: these
+    compare over queries (docs/local-models.md)."""
     windows: Sequence[WindowTrace] = ()
     """One record a window and model, in the order asked; empty unless traces were asked for."""
 
@@ -184,6 +213,21 @@ class Ranking:
     def docids(self) -> tuple[str, ...]:
         """The docids, best first."""
         return tuple(candidate.docid for candidate in self.candidates)
+
+    @property
+    def shares(self) -> tuple[float | None, ...] | None:
+        """The softmax of the local scores: positive, summing to 1 over the candidates that were scored. They say
+        how one query's candidates stand to one another, and nothing over queries."""
+        if self.local_scores is None:
+            return None
+        finite = [score for score in self.local_scores if score is not None and isfinite(score)]
+        highest = max(finite, default=0.0)
+        weights = [
+            None if score is None else exp(score - highest) if isfinite(score) else 0.0
+            for score in self.local_scores
+        ]
+        total = sum(weight for weight in weights if weight is not None)
+        return tuple(None if weight is None else weight / total if total else 0.0 for weight in weights)
 
 
 @dataclass(frozen=True, slots=True)

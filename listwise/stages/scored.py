@@ -1,0 +1,70 @@
+"""A request after the stages before the LLM: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import inf, isfinite
+
+from listwise.routing.signals import margin
+from listwise.types import Request, StageReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A request with the order that the stages so far made of its candidates."""
+
+    request: Request
+    order: tuple[int, ...]
+    """Positions of the candidates within the depth, best first."""
+    scores: tuple[float | None, ...] | None = None
+    """The last scorer's scores of the candidates within the depth, in request order; None for those that it was
+    not given, and as a whole where nothing was scored."""
+    ranked_by: tuple[float, ...] | None = None
+    """What the best of ``order`` were ordered by, best first: the last scorer's scores, fused with the first
+    stage's where the policy says so; the first stage's where nothing was scored. None where these are missing."""
+    margin: float | None = None
+    """The router's signal."""
+    seconds: float = 0.0
+    stages: tuple[StageReceipt, ...] = ()
+    degraded: tuple[str, ...] = ()
+
+    @classmethod
+    def as_given(cls, request: Request, depth: int) -> Scored:
+        """The first stage's order."""
+        candidates = request.candidates[:depth]
+        given = [candidate.score for candidate in candidates if candidate.score is not None]
+        complete = given if len(given) == len(candidates) else None
+        return cls(
+            request,
+            tuple(range(len(candidates))),
+            ranked_by=tuple(complete) if complete else None,
+            margin=margin(complete) if complete else None,
+        )
+
+    def by(self, asked: Sequence[int], raw: Sequence[float | None], fused: Sequence[float | None]) -> Scored:
+        """As one more stage orders it.
+
+        Args:
+            asked: positions of the candidates that the stage was given: the first of ``order``.
+            raw: the stage's scores of these; None where it could not say.
+            fused: what to order them by, likewise. Those without a score keep their order, behind the others.
+        """
+        known = {at: score for at, score in zip(asked, fused, strict=True) if score is not None}
+        if not known:
+            return self
+        best = sorted(known, key=lambda at: -(known[at] if isfinite(known[at]) else -inf))
+        order = (*best, *(at for at in self.order if at not in known))
+        scores: list[float | None] = [None] * len(self.order)
+        for at, score in zip(asked, raw, strict=True):
+            scores[at] = score
+        ranked_by = tuple(known[at] for at in best)
+        return replace(self, order=order, scores=tuple(scores), ranked_by=ranked_by, margin=margin(ranked_by))
+
+    def prior_scores(self, depth: int) -> list[float] | None:
+        """The scores that made the order of the first ``depth``, best first; None where some are missing or no
+        numbers, or say another order."""
+        known = (self.ranked_by or ())[:depth]
+        ordered = all(first >= then for first, then in pairwise(known)) and all(map(isfinite, known))
+        return list(known) if ordered and known and len(known) == min(depth, len(self.order)) else None
