@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -13,20 +12,18 @@ from listwise.cache import AnswerCache, default_directory
 from listwise.calls import AnswerForm, Sampling
 from listwise.engine import Engine, Guard
 from listwise.forms import FORMS
-from listwise.layers import Counting, Layer, TokenCounts, stack
+from listwise.layers import Counting, Layer, TokenCounts
 from listwise.layers.counted import COUNT_TIMEOUT_S
-from listwise.log import get_logger
 from listwise.models.base import CountingModel, Model, Scorer
 from listwise.policy import Policy
 from listwise.prompt_choice import Asked, template_for
 from listwise.prompting import Prompter
 from listwise.reading import WindowReader
-from listwise.spend.prices import Price, PriceBook, is_old, require_price
+from listwise.spend.prices import Price
 from listwise.spend.tokens import TokenCounter, counter_for
 from listwise.strategies import make, question_of
 from listwise.strategies.base import ORDERS
-
-_log = get_logger(__name__)
+from listwise.wrapping import price_of, wrapped
 
 REASONING_TOKENS = 8192
 """Output tokens for a model to reason with before it answers."""
@@ -77,19 +74,10 @@ class ReadyModel:
         """
         name = model.identity.name
         template = template_for(asked, model, policy.prompt)
-        price = _price(policy, model, needed=policy.has_dollar_cap or capped)
+        price = price_of(policy, model.identity, capped=capped)
         counter, counts = counter_for(name), _counts(policy, model, store)
-        layer = stack(
-            model,
-            store=store,
-            counting=Counting(counter, counts if policy.counting == "provider" else None),
-            price=price,
-            concurrency=policy.concurrency,
-            timeout_s=policy.timeout_s,
-            attempts=policy.attempts,
-            rpm=policy.rpm,
-            tpm=policy.tpm,
-        )
+        counting = Counting(counter, counts if policy.counting == "provider" else None)
+        layer = wrapped(policy, model, store, counting, price, rpm=policy.rpm, tpm=policy.tpm)
         answer_tokens = _answer_tokens(policy, model, template.form)
         prompter = Prompter(
             template,
@@ -184,21 +172,6 @@ def _model(policy: Policy) -> Model:
 
     assert policy.llm is not None
     return load_model(policy.llm, base_url=policy.base_url, api=policy.api, service_tier=policy.service_tier)
-
-
-def _price(policy: Policy, model: Model, *, needed: bool) -> Price | None:
-    """The price of a model; says so if it is old.
-
-    Raises:
-        Unpriced: it is needed, and nobody states one.
-    """
-    identity, book = model.identity, PriceBook.of(policy.prices, policy.price)
-    price = book.find(identity.name, identity.base_url)
-    if needed:
-        price = require_price(book, identity.name, identity.base_url)
-    if price is not None and is_old(price, date.today()):
-        _log.warning("prices are old; see `listwise prices`", model=identity.name, as_of=str(price.as_of))
-    return price
 
 
 def _cache(policy: Policy) -> AnswerCache:

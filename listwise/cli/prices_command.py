@@ -83,13 +83,13 @@ def command(
 def _found(book: PriceBook, model: str, base_url: str | None) -> Shown:
     from datetime import date
 
-    from listwise.spend.prices import is_old, names_like
+    from listwise.spend.prices import form_of_price, is_old, names_like
 
     price = book.find(model, base_url)
     if price is None:
         where = f" at {base_url}" if base_url else ""
-        by_search = "rerank" in model
-        near, form = ("", "search_unit:USD") if by_search else (names_like(model), "INPUT,OUTPUT")
+        near = "" if "rerank" in model else names_like(model)
+        form = form_of_price(model)
         raise ConfigError(f'no price is known for {model}{where}{near}; state one with --price "{model}={form}"')
     rates = price.rates()
     tiers = {tier: words for tier in ("flex", "batch") if (words := price.rates(tier)) != rates}

@@ -207,14 +207,16 @@ def _show(by: str, lines: Sequence[Line]) -> None:
         "cached",
         "fell_back",
         "input_tokens",
+        "output_tokens",
+        *(["search_units"] if any(line.search_units for line in lines) else []),
     )
     table = Table(box=None, pad_edge=False)
     table.add_column(by if by != "day" else "day (UTC)")
-    for name in (*numbers, "output_tokens", "USD", "reserved"):
+    for name in (*numbers, "USD", "reserved"):
         table.add_column(name.replace("_tokens", " tok").replace("_", " "), justify="right")
 
     def row(name: str, those: Sequence[Line]) -> None:
-        counts = [f"{sum(getattr(line, number) for line in those):,}" for number in (*numbers, "output_tokens")]
+        counts = [f"{sum(getattr(line, number) for line in those):,}" for number in numbers]
         settled = sum((line.usd for line in those), Decimal(0))
         reserved = sum((line.reserved_usd for line in those), Decimal(0))
         table.add_row(name or "(none)", *counts, dollars(settled), dollars(reserved))

@@ -14,6 +14,7 @@ from listwise.spend.ledger import Entry
 from listwise.spend.prices import Price, bound
 from listwise.spend.tab import Hold, Tab
 from listwise.spend.tokens import Count
+from listwise.types import Usage
 
 MOST_STRETCH = 4.0
 """No honest server bills more than so many times a bound; what is above is a wrong report."""
@@ -35,7 +36,7 @@ class Budgeted:
 
     A known rejection releases; an unknown outcome (timeout, broken connection, cancellation) costs the worst
     case. Without a price, dollars count as zero. Should a prompt turn out larger than its bound, all later bounds
-    are stretched as far.
+    are stretched as far. A rerank API that states nothing of what its price goes by costs the worst case, too.
     """
 
     def __init__(self, inner: Layer, model: str, counting: Counting, price: Price | None) -> None:
@@ -67,16 +68,17 @@ class Budgeted:
             raise
         usage = answer.completion.usage
         nano_usd = self._price.cost(usage) if self._price else 0
-        if usage.assumed:
+        if usage.assumed or (nano_usd == 0 and call.form == "scores"):
             nano_usd = (worst or self._worst(call, self._counting.local(call))).nano_usd
         elif worst is not None:
-            self._learn(usage.input_tokens, worst.count)
+            self._learn(usage, worst.count)
         tab.settle(hold, usage, nano_usd)
         return replace(answer, nano_usd=nano_usd)
 
     def _worst(self, call: Call, count: Count) -> _Worst:
         input_tokens, output_tokens = ceil(count.bound * self._stretch), call.sampling.max_output_tokens
-        nano_usd = bound(self._price, input_tokens, output_tokens) if self._price else 0
+        units = ceil(count.search_units * self._stretch)
+        nano_usd = bound(self._price, input_tokens, output_tokens, units) if self._price else 0
         return _Worst(count, input_tokens + output_tokens, nano_usd)
 
     def _entry(self, call: Call, worst: _Worst | None) -> Entry:
@@ -95,8 +97,8 @@ class Budgeted:
         worst = worst or self._worst(call, self._counting.local(call))
         tab.charge(hold, worst.tokens, worst.nano_usd)
 
-    def _learn(self, input_tokens: int, count: Count) -> None:
-        stretch = input_tokens / max(1, count.bound)
+    def _learn(self, usage: Usage, count: Count) -> None:
+        stretch = max(usage.input_tokens / max(1, count.bound), usage.search_units / max(1, count.search_units))
         if self._stretch < stretch <= MOST_STRETCH:
             _log.warning("a prompt was larger than its bound; bounds are stretched", model=self._model, by=stretch)
             self._stretch = stretch

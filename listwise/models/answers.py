@@ -42,7 +42,7 @@ def _none_if_unbelievable(value: Any, read: ValidatorFunctionWrapHandler) -> Any
 
 
 T = TypeVar("T")
-B = TypeVar("B", bound=Body)
+B = TypeVar("B", bound=BaseModel)
 
 Tokens = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 OptionalTokens = Annotated[int | None, Field(ge=0, le=MOST_TOKENS)]
@@ -56,7 +56,7 @@ def read_body(body: type[B], content: bytes, failures: Failures) -> B:
     """An answer's content.
 
     Raises:
-        ServerError: it is no such answer; billable.
+        Garbled: it is no such answer; billable.
     """
     try:
         return body.model_validate_json(content)

@@ -8,7 +8,7 @@ for what that means are the same for all of them, and stand here:
     403 that is no JSON: a firewall's, not the provider's      Permanent: other prompts may do
     429                                                        RateLimited, with the server's wish
     408                                                        ServerError, billable *
-    409, 5xx, 529                                              ServerError
+    409, 424 (TEI's own failure), 5xx, 529                     ServerError
     502, 504, 520, 524: a gateway lost sight of the work       ServerError, billable
     any of these with ``x-should-retry: false``                the same, hopeless
     400, 413, 422 because the prompt is too long               ContextOverflow, billable on Azure
@@ -130,7 +130,7 @@ class Failures:
             return Auth(f"{message} (is the key right, and may it use this model?)", model=model, status=status)
         if status == 429:
             return RateLimited(message, model=model, status=status, retry_after_s=retry_after_s(headers))
-        if status in {408, 409} or status >= 500:
+        if status in {408, 409, 424} or status >= 500:
             error = ServerError(message, model=model, status=status, retry_after_s=retry_after_s(headers))
             error.billable = status in _LOST_BEHIND_A_GATEWAY or (status == 408 and self._may_bill_rejections)
             return error

@@ -11,6 +11,7 @@ from listwise.calls import ServiceTier
 from listwise.errors import ConfigError, UnknownModel
 from listwise.models.base import Model
 from listwise.models.http import Address
+from listwise.models.keys import checked_key, missing_key
 from listwise.resources import did_you_mean
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _anthropic(model: str, settings: Settings) -> Model:
     own = address is None or address.host == "api.anthropic.com"
     key = settings.api_key or os.environ.get("ANTHROPIC_API_KEY") or None
     if key is not None:
-        key = _checked(key, "ANTHROPIC_API_KEY")
+        key = checked_key(key, "ANTHROPIC_API_KEY")
     elif not own and not os.environ.get("ANTHROPIC_AUTH_TOKEN"):
         key = NO_KEY
     traits = _traits("anthropic", model, settings)
@@ -129,7 +130,7 @@ def _anthropic(model: str, settings: Settings) -> Model:
             f"Anthropic's profile cannot be read ({type(error).__name__}); mend it, or set ANTHROPIC_API_KEY"
         ) from error
     if not loaded.has_credentials:
-        raise _missing("ANTHROPIC_API_KEY")
+        raise missing_key("ANTHROPIC_API_KEY")
     return loaded
 
 
@@ -175,22 +176,8 @@ def _address(settings: Settings, variable: str, *, default_path: str = "") -> Ad
 def _key(settings: Settings, variable: str, *, needed: bool) -> str:
     key = settings.api_key or os.environ.get(variable)
     if not key and needed:
-        raise _missing(variable)
-    return _checked(key, variable) if key else NO_KEY
-
-
-def _checked(key: str, variable: str) -> str:
-    """A key as it can stand in a header."""
-    key = key.strip()
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(f"{variable} holds something that cannot be a key (spaces, line breaks, other letters)")
-    return key
-
-
-def _missing(variable: str) -> ConfigError:
-    return ConfigError(
-        f"no key: set {variable} in the environment (a server of your own, given by its base URL, needs none)"
-    )
+        raise missing_key(variable)
+    return checked_key(key, variable) if key else NO_KEY
 
 
 def _without_openais_own(name: str, settings: Settings) -> None:

@@ -19,17 +19,17 @@ from listwise.types import Receipt, Usage
 TOGETHER = 32
 """Attempts that one statement inserts. While it runs, the process's other threads go on."""
 
-_ROW = f"({', '.join('?' * 19)})"
+_ROW = f"({', '.join('?' * 20)})"
 _INSERT = f"""
     INSERT INTO attempt (id, at, run, account, qid, model, passages, estimated_input, counted, owner, expires,
         scopes, reserved, outcome, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens,
-        reasoning_tokens)
+        reasoning_tokens, search_units)
     VALUES {_ROW}
 """
 _INSERT_MANY = _INSERT + f", {_ROW}" * (TOGETHER - 1)
 _CLOSE = """
     UPDATE attempt SET spent = ?, outcome = ?, seconds = ?, input_tokens = ?, cached_input_tokens = ?,
-        cache_write_tokens = ?, output_tokens = ?, reasoning_tokens = ?
+        cache_write_tokens = ?, output_tokens = ?, reasoning_tokens = ?, search_units = ?
     WHERE id = ?
 """
 
@@ -75,7 +75,7 @@ class Books:
         attempt = self._standing.attempt(number)
         if attempt is None:
             return
-        self._closed[number] = (nano_usd, outcome, seconds, *_tokens(usage), number)
+        self._closed[number] = (nano_usd, outcome, seconds, *_usage(usage), number)
         for total in attempt.totals:
             total.settled += nano_usd - attempt.spent
             total.reserved -= attempt.reserved
@@ -160,7 +160,7 @@ class Books:
                 text_of(keys),
                 reserved,
                 outcome,
-                *_tokens(usage),
+                *_usage(usage),
             )
         )
         return number
@@ -181,11 +181,12 @@ def _lower(one: int | None, other: int | None) -> int | None:
     return one if other is None else other if one is None else min(one, other)
 
 
-def _tokens(usage: Usage) -> tuple[int, int, int, int, int]:
+def _usage(usage: Usage) -> tuple[int, int, int, int, int, int]:
     return (
         usage.input_tokens,
         usage.cached_input_tokens,
         usage.cache_write_tokens,
         usage.output_tokens,
         usage.reasoning_tokens,
+        usage.search_units,
     )

@@ -48,6 +48,7 @@ _ATTEMPTS = """
         sum(outcome = 'open'), sum(outcome = 'cached'),
         sum(CASE outcome WHEN 'cached' THEN 0 ELSE input_tokens END),
         sum(CASE outcome WHEN 'cached' THEN 0 ELSE output_tokens END),
+        sum(CASE outcome WHEN 'cached' THEN 0 ELSE search_units END),
         sum(spent), sum(CASE outcome WHEN 'open' THEN reserved ELSE 0 END)
     FROM attempt WHERE {where} GROUP BY 1 ORDER BY 1
 """
@@ -81,6 +82,8 @@ class Line:
     """Of those, queries that another LLM, the local model or the first stage ranked instead of the first choice."""
     input_tokens: int = 0
     output_tokens: int = 0
+    search_units: int = 0
+    """What rerank APIs bill by."""
     usd: Decimal = Decimal(0)
     """Settled."""
     reserved_usd: Decimal = Decimal(0)
@@ -165,7 +168,7 @@ class History:
             ranked = {str(name): counts for name, *counts in db.execute(rankings, values)}
             spent = {str(name): sums for name, *sums in db.execute(attempts, values)}
         names = sorted({*ranked, *spent})
-        return [_line(name, spent.get(name, [0] * 9), ranked.get(name, [0] * 4)) for name in names]
+        return [_line(name, spent.get(name, [0] * 10), ranked.get(name, [0] * 4)) for name in names]
 
     def leftovers(self, now: datetime | None = None) -> list[Leftover]:
         """Reservations that nobody will settle any more: their process is dead, or they are overdue."""
@@ -243,7 +246,7 @@ class History:
         with self._reading() as db:
             rows = db.execute(
                 "SELECT passages, estimated_input, seconds, input_tokens, cached_input_tokens, cache_write_tokens, "
-                "output_tokens, reasoning_tokens FROM attempt "
+                "output_tokens, reasoning_tokens, search_units FROM attempt "
                 "WHERE model = ? AND outcome = 'answered' ORDER BY id DESC LIMIT ?",
                 (model, most),
             ).fetchall()
@@ -302,7 +305,7 @@ def _used(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connec
 
 
 def _line(name: str, spent: Sequence[int], ranked: Sequence[int]) -> Line:
-    answered, rejected, unknown, still_open, cached, input_tokens, output_tokens, nano_usd, reserved = spent
+    answered, rejected, unknown, still_open, cached, input_tokens, output_tokens, units, nano_usd, reserved = spent
     queries, retries, degraded, fell_back = ranked
     return Line(
         name=name,
@@ -317,6 +320,7 @@ def _line(name: str, spent: Sequence[int], ranked: Sequence[int]) -> Line:
         fell_back=fell_back,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
+        search_units=units,
         usd=usd_of(nano_usd),
         reserved_usd=usd_of(reserved),
     )

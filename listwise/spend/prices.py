@@ -1,4 +1,5 @@
-"""What an answer costs: the user's own prices first, then the price table of ``genai-prices``.
+"""What an answer costs: the user's own prices first, then the price table of ``genai-prices``, then our own of
+rerank APIs.
 
 Prices change over time; the table knows since when each holds, and the day of the call decides.
 """
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 from listwise.errors import InputError, Unpriced
 from listwise.spend.rates import Rates, first_problem, rates_stated
+from listwise.spend.rerank_prices import RERANK_PRICES
 from listwise.spend.table import TablePrice, names_like, table_price
 from listwise.types import Usage
 
@@ -48,14 +50,14 @@ class Price(Protocol):
         ...
 
 
-def bound(price: Price, input_tokens: int, output_tokens: int) -> int:
+def bound(price: Price, input_tokens: int, output_tokens: int, search_units: int = 0) -> int:
     """Nano-dollars that an answer can cost at most, at the dearest rate that its input can be billed at.
 
     That is an ordinary rate: a request for a cheaper service tier may be served at the ordinary one.
     """
     i, o = input_tokens, output_tokens
     return max(
-        price.cost(Usage(i, cached, written, o, reasoned))
+        price.cost(Usage(i, cached, written, o, reasoned, search_units))
         for cached, written in ((0, 0), (i, 0), (0, i))
         for reasoned in (0, o)
     )
@@ -77,7 +79,7 @@ class PriceBook:
             return self._own[name]
         if is_simulated(name):
             return SIMULATED
-        return None if _self_hosted(name, base_url) else table_price(name)
+        return None if _self_hosted(name, base_url) else table_price(name) or RERANK_PRICES.get(name)
 
     @classmethod
     def of(cls, path: Path | None, stated: Sequence[str]) -> Self:
@@ -123,11 +125,15 @@ def is_old(price: Price, today: date) -> bool:
     return price.as_of is not None and today - price.as_of > OLD
 
 
-_PROVIDERS_OWN_HOSTS = {"api.openai.com", "api.anthropic.com"}
+_PROVIDERS_OWN_HOSTS = {
+    *("api.openai.com", "api.anthropic.com"),
+    *("api.cohere.com", "api.cohere.ai", "api.jina.ai", "api.voyageai.com"),
+}
+_SERVED_BY_ONESELF = ("vllm/", "tei/")
 
 
 def _self_hosted(name: str, base_url: str | None) -> bool:
-    if name.startswith("vllm/"):
+    if name.startswith(_SERVED_BY_ONESELF):
         return True
     return base_url is not None and urlsplit(base_url).hostname not in _PROVIDERS_OWN_HOSTS
 
@@ -142,10 +148,16 @@ def require_price(book: PriceBook, name: str, base_url: str | None) -> Price:
     if price is None:
         raise Unpriced(
             f"no price is known for {name}" + (f" at {base_url}" if base_url else "") + ", so a dollar budget "
-            f'cannot hold: give one with --price "{name}=INPUT,OUTPUT" (USD per million tokens), or with --prices '
-            f'FILE, a TOML file with ["{name}"], input = ..., output = ..., or leave the dollar budget out'
+            f'cannot hold: give one with --price "{name}={form_of_price(name)}" (USD per million tokens, or per '
+            f'search unit), or with --prices FILE, a TOML file with ["{name}"], input = ..., output = ..., or '
+            "leave the dollar budget out"
         )
     return price
+
+
+def form_of_price(name: str) -> str:
+    """What the price of a model looks like in one word: Cohere's rerankers are billed by search units."""
+    return "search_unit:USD" if name.startswith("cohere/") and "rerank" in name else "INPUT,OUTPUT"
 
 
 __all__ = [
@@ -154,6 +166,7 @@ __all__ = [
     "Rates",
     "TablePrice",
     "bound",
+    "form_of_price",
     "is_old",
     "names_like",
     "rates_stated",

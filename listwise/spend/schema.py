@@ -15,7 +15,8 @@ from pathlib import Path
 from listwise.errors import ConfigError, InputError
 
 APPLICATION_ID = 0x6C_77_69_73  # "lwis"
-VERSION = 1
+VERSION = 2
+"""2 counts search units."""
 BUSY_TIMEOUT_S = 60.0
 """How long a transaction waits for those of other processes."""
 
@@ -58,7 +59,8 @@ CREATE TABLE attempt (
     cached_input_tokens INTEGER NOT NULL DEFAULT 0,
     cache_write_tokens INTEGER NOT NULL DEFAULT 0,
     output_tokens INTEGER NOT NULL DEFAULT 0,
-    reasoning_tokens INTEGER NOT NULL DEFAULT 0
+    reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+    search_units INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX attempt_open ON attempt (expires) WHERE outcome = 'open';
 CREATE INDEX attempt_at ON attempt (at);
@@ -102,6 +104,10 @@ CREATE TABLE run (
     planned TEXT
 ) WITHOUT ROWID;
 """
+
+_FROM_VERSION_1 = "ALTER TABLE attempt ADD COLUMN search_units INTEGER NOT NULL DEFAULT 0"
+_VERSION_1_AS_2 = "CREATE TEMP VIEW attempt AS SELECT *, 0 AS search_units FROM main.attempt"
+"""For reports: what is only read is not changed."""
 
 
 def default_path() -> Path:
@@ -169,9 +175,12 @@ def _opened_to_read(path: Path, how: str) -> sqlite3.Connection:
     address = f"{Path(os.path.realpath(path)).as_uri()}?{how}"
     connection = sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
-        connection.execute("PRAGMA query_only = 1")
         if _is_new(connection, path):
             raise InputError("there is no ledger here yet: nothing was spent", path=path)
+        if _version(connection) < VERSION:
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute(_VERSION_1_AS_2)
+        connection.execute("PRAGMA query_only = 1")
     except BaseException:
         connection.close()
         raise
@@ -199,6 +208,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
+        elif _version(connection) < VERSION:
+            connection.execute(_FROM_VERSION_1)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
@@ -208,13 +220,18 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = _version(connection)
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application == APPLICATION_ID and version > VERSION:
         raise ConfigError(f"the ledger {path} was written by a newer listwise; update this one")
     if application != APPLICATION_ID and tables:
         raise ConfigError(f"{path} is another program's database, no ledger; choose another file with --ledger")
     return bool(application != APPLICATION_ID)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -27,12 +27,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from listwise.spend import claude
+from listwise.spend.search_units import most_search_units
 from listwise.spend.vocabularies import count, vocabulary_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ SCHEMA_OVERHEAD = 32
 """Tokens a passage that an answer schema adds to the prompt at most."""
 SCHEMA_BASE = 256
 """Tokens that it adds once at most: Anthropic puts instructions of its own before the prompt."""
+
+PAIR_OVERHEAD = 128
+"""Tokens that a reranker's template writes around a query and one passage at most: Qwen3-Reranker's has about 70,
+those of cross-encoders 4."""
 
 ESTIMATED_MESSAGE = 4
 """Tokens that OpenAI's format adds to a message, the role's own included."""
@@ -81,6 +86,8 @@ class Count:
     estimate: int
     """About right: what is planned with."""
     rung: Rung
+    search_units: int = 0
+    """Never too few; only of calls for scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +123,13 @@ class TokenCounter:
 
     def count(self, call: Call) -> Count:
         """Both at once, with the rung."""
-        return Count(self.call_bound(call), self.call_estimate(call), self.rung)
+        units = self._search_units(call) if call.form == "scores" else 0
+        return Count(self.call_bound(call), self.call_estimate(call), self.rung, units)
 
     def call_bound(self, call: Call) -> int:
         """Input tokens of a whole call, never too few."""
+        if call.form == "scores":
+            return self.prompt + PAIR_OVERHEAD * call.passages + _of_pairs(call, self.bound, least_queries=2)
         schema = SCHEMA_BASE + SCHEMA_OVERHEAD * call.passages if call.form == "order" else 0
         return self.messages_bound(call.messages) + schema
 
@@ -130,6 +140,8 @@ class TokenCounter:
 
     def call_floor(self, call: Call) -> int:
         """Input tokens of a whole call, never too many: a server that states less miscounts."""
+        if call.form == "scores":  # a reranker cuts texts, and may say so nowhere
+            return call.passages
         return sum(self.floor(message.content) for message in call.messages)
 
     def floor(self, text: str) -> int:
@@ -138,9 +150,15 @@ class TokenCounter:
 
     def call_estimate(self, call: Call) -> int:
         """Input tokens of a whole call, about right."""
+        if call.form == "scores":
+            return _of_pairs(call, self.estimate)
         schema = ESTIMATED_SCHEMA + ESTIMATED_IDENTIFIER * call.passages if call.form == "order" else 0
         overhead = ESTIMATED_PROMPT + ESTIMATED_MESSAGE * len(call.messages) + schema
         return overhead + sum(self.estimate(message.content) for message in call.messages)
+
+    def _search_units(self, call: Call) -> int:
+        query, *documents = call.messages
+        return most_search_units(self.bound(query.content), (self.bound(each.content) for each in documents))
 
 
 EARLIER_CLAUDE = TokenCounter(claude.VOCABULARY, claude.EARLIER, ratio=1.12, message=CLAUDE_MESSAGE)
@@ -169,6 +187,14 @@ def counter_for(name: str) -> TokenCounter:
     if model.startswith(_HARMONY):
         return TokenCounter(vocabulary, message=HARMONY_MESSAGE, prompt=HARMONY_PROMPT)
     return TokenCounter(vocabulary)
+
+
+def _of_pairs(call: Call, size: Callable[[str], int], *, least_queries: int = 1) -> int:
+    """Tokens of a call for scores: the query once with each passage, as Voyage and Jina bill it, but that often at
+    least: listwise rerankers show it before the passages and after them."""
+    query, *documents = call.messages
+    shown = max(least_queries, len(documents))
+    return shown * size(query.content) + sum(size(document.content) for document in documents)
 
 
 def _size(text: str) -> int:

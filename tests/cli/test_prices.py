@@ -44,9 +44,11 @@ def test_prices_show_what_the_flex_tier_and_batches_cost(shell: Shell) -> None:
 
 
 def test_a_rerank_api_is_priced_by_the_search_unit(shell: Shell) -> None:
-    unknown = shell.run("prices", "cohere/rerank-v3.5")
+    unknown = shell.run("prices", "cohere/rerank-v9")
     assert unknown.returncode == 2
-    assert '--price "cohere/rerank-v3.5=search_unit:USD"' in unknown.stderr
+    assert '--price "cohere/rerank-v9=search_unit:USD"' in unknown.stderr
+    assert "$0.0025/search unit" in shell.run("prices", "cohere/rerank-v4.0-pro").stdout
+    assert shell.run("prices", "cohere/rerank-v4.0-pro", "--base-url", "http://mine/v2").returncode == 2
     stated = shell.run("prices", "cohere/rerank-v3.5", "--price", "cohere/rerank-v3.5=search_unit:0.002")
     assert "$0.002/search unit" in stated.stdout
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from tests.loopback import reranks
 from tests.loopback.turns import Asked, Said
 
 
@@ -22,12 +23,20 @@ def _vocabulary() -> Any:
 
 def counted(asked: Asked, said: Said) -> tuple[int, int]:
     """Input and output tokens as this server bills them, cached and reasoning ones included."""
-    input_tokens = tokens_of(asked.prompt) if said.input_tokens is None else said.input_tokens
+    of_prompt = reranks.tokens(asked, tokens_of) if "query" in asked.body else tokens_of(asked.prompt)
+    input_tokens = of_prompt if said.input_tokens is None else said.input_tokens
+    if "query" in asked.body:
+        return input_tokens, 0
     output_tokens = tokens_of(said.text) if said.output_tokens is None else said.output_tokens
     return input_tokens, output_tokens
 
 
-def body(asked: Asked, said: Said) -> dict[str, Any]:
+def headers(asked: Asked, said: Said) -> dict[str, str]:
+    """What the answer's headers say of it."""
+    return {"x-compute-tokens": str(counted(asked, said)[0])} if asked.dialect == "tei" else {}
+
+
+def body(asked: Asked, said: Said) -> Any:
     """The whole answer in the dialect of the request."""
     match asked.dialect:
         case "chat":
@@ -36,6 +45,8 @@ def body(asked: Asked, said: Said) -> dict[str, Any]:
             return _response(asked, said)
         case "messages":
             return _message(asked, said)
+        case "cohere" | "jina" | "voyage" | "tei":
+            return reranks.body(asked, said, counted(asked, said)[0])
     raise ValueError(f"no model answers at {asked.path}")
 
 

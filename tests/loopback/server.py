@@ -68,7 +68,7 @@ class ScriptedServer:
     @property
     def asked(self) -> list[Asked]:
         """The requests for completions, in order."""
-        return [asked for asked in self.requests if asked.dialect in {"chat", "responses", "messages"}]
+        return [asked for asked in self.requests if asked.dialect not in {None, "tokenize", "count", "models"}]
 
     def start(self) -> Self:
         """Listen; returns when connections are accepted."""
@@ -146,7 +146,7 @@ class ScriptedServer:
         match turn:
             case Said():
                 self.billed.append(dialects.counted(asked, turn))
-                return await _send(writer, Http(200, dialects.body(asked, turn)))
+                return await _send(writer, Http(200, dialects.body(asked, turn), dialects.headers(asked, turn)))
             case Http():
                 return await _send(writer, turn)
             case HalfBody(said):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Dialect = Literal["chat", "responses", "messages", "tokenize", "count", "models"]
-"""Which interface a request speaks, by its path."""
+Dialect = Literal["chat", "responses", "messages", "cohere", "jina", "voyage", "tei", "tokenize", "count", "models"]
+"""Which interface a request speaks, by its path; rerank APIs that share one are told apart by the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Asked:
 
     @property
     def dialect(self) -> Dialect | None:
-        return _DIALECTS.get(self.path.partition("?")[0].removeprefix("/v1"))
+        path = self.path.partition("?")[0].removeprefix("/v1")
+        return _reranker(self.body) if path == "/rerank" else _DIALECTS.get(path)
 
     @property
     def prompt(self) -> str:
@@ -46,12 +47,20 @@ _DIALECTS: dict[str, Dialect] = {
     "/messages/count_tokens": "count",
     "/responses/input_tokens": "count",
     "/models": "models",
+    "/v2/rerank": "cohere",
 }
+
+
+def _reranker(body: Any) -> Dialect:
+    """vLLM speaks as Jina does."""
+    return "tei" if "texts" in body else "voyage" if "truncation" in body else "jina"
 
 
 def _texts(body: Any) -> list[str]:
     if not isinstance(body, dict):
         return []
+    if "query" in body:
+        return [body["query"], *(body["documents"] if "documents" in body else body["texts"])]
     system = body.get("system") or body.get("instructions") or []
     messages = body.get("messages") or body.get("input") or []
     parts = [system] if isinstance(system, str) else list(system)
@@ -69,7 +78,10 @@ def _text(content: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A model's answer, put into the dialect of the request. Tokens that are None are counted."""
+    """A model's answer, put into the dialect of the request. Tokens that are None are counted.
+
+    To a rerank API's ``text`` is a JSON list of scores, in the order of the request.
+    """
 
     text: str
     input_tokens: int | None = None
@@ -84,6 +96,8 @@ class Said:
     """Log-probabilities to give at each place, where they are asked for; the first of each is what was drawn."""
     service_tier: object = None
     """The tier to say that it was served at, in OpenAI's interfaces; by default the one asked for."""
+    search_units: float | None = None
+    """What Cohere is to bill; by default one for each hundred documents."""
 
 
 @dataclass(frozen=True, slots=True)

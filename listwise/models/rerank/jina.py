@@ -1,0 +1,84 @@
+"""Jina (``POST /v1/rerank``, jina.ai/reranker), and vLLM, which speaks the same (docs.vllm.ai, "Re-rank API")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from listwise.models.answers import Believable, Body, Tokens, read_body
+from listwise.models.failures import Failures
+from listwise.models.rerank.vendor import Limits, Ranked, Vendor
+
+LONGEST_DOCUMENT = 8192
+"""Tokens of a document that are sent to Jina: its models read no more of one, its interface states no limit."""
+
+
+class _Rank(Body):
+    index: int
+    relevance_score: float = Field(allow_inf_nan=False)
+
+
+class _Usage(Body):
+    total_tokens: Tokens
+
+
+class _Reranked(Body):
+    results: list[_Rank]
+    model: Believable[str] = None
+    usage: Believable[_Usage] = None
+
+
+def _jina_request(model: str, query: str, documents: Sequence[str]) -> dict[str, Any]:
+    return {
+        "model": model,
+        "query": query,
+        "documents": list(documents),
+        "top_n": len(documents),
+        "return_documents": False,
+    }
+
+
+def _vllm_request(model: str, query: str, documents: Sequence[str]) -> dict[str, Any]:
+    """``truncate_prompt_tokens`` of -1 cuts at the model's own length, where vLLM would refuse the request."""
+    return {
+        "model": model,
+        "query": query,
+        "documents": list(documents),
+        "top_n": len(documents),
+        "truncate_prompt_tokens": -1,
+    }
+
+
+def _read(content: bytes, headers: Mapping[str, str], failures: Failures) -> Ranked:
+    body = read_body(_Reranked, content, failures)
+    return Ranked(
+        [(rank.index, rank.relevance_score) for rank in body.results],
+        served_by=body.model,
+        tokens=body.usage.total_tokens if body.usage else None,
+    )
+
+
+JINA = Vendor(
+    keys=("JINA_API_KEY",),
+    needs_key=True,
+    address="JINA_BASE_URL",
+    base_url="https://api.jina.ai/v1",
+    default_path="/v1",
+    hosts=("jina.ai",),
+    limits=lambda _: Limits(1000, LONGEST_DOCUMENT),
+    request=_jina_request,
+    read=_read,
+)
+VLLM = Vendor(
+    keys=("VLLM_API_KEY",),
+    needs_key=False,
+    address="VLLM_BASE_URL",
+    base_url=None,
+    default_path="/v1",
+    hosts=(),
+    limits=lambda _: Limits(1000),
+    request=_vllm_request,
+    read=_read,
+)
