@@ -16,8 +16,10 @@ from listwise.engine import Engine, Guard, Outcome
 from listwise.errors import ConfigError
 from listwise.estimating import NOTHING, Estimator, Habits, Span, bounded, capped
 from listwise.policy import Policy
-from listwise.receipts import Scored
+from listwise.spend.money import usd_of
 from listwise.spend.tab import Budget, Tab
+from listwise.stages.cascade import Foreseen
+from listwise.stages.scored import Scored
 from listwise.strategies import adapts, make, most_windows, question_of
 from listwise.strategies.base import ORDERS
 from listwise.tiers import LlmTier
@@ -59,6 +61,33 @@ class StrategyPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class StagePlan:
+    """One rerank API of the cascade over all queries."""
+
+    scorer: str
+    calls: int
+    cached: int
+    """Calls whose answers are in the cache, free of charge."""
+    priced: bool
+    """False where the API has no known price: dollars are then 0."""
+    input_tokens: int
+    search_units: int
+    usd: Span
+
+    def times(self, factor: float, policy: Policy) -> StagePlan:
+        """The same for a multiple of the queries."""
+        return StagePlan(
+            self.scorer,
+            round(self.calls * factor),
+            round(self.cached * factor),
+            self.priced,
+            round(self.input_tokens * factor),
+            round(self.search_units * factor),
+            capped(self.usd.times(factor), policy.budget_total_usd),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run would do and take. The first of ``strategies`` is the policy's."""
 
@@ -66,6 +95,8 @@ class Plan:
     routes: Mapping[Route, int]
     """Expected number of queries by route."""
     strategies: tuple[StrategyPlan, ...] = ()
+    stages: tuple[StagePlan, ...] = ()
+    """The rerank APIs before the LLM. What comes after one is planned as if it left the order as it is."""
     llm: str | None = None
     price_source: str | None = None
     """None where the model has no known price: dollars are then 0."""
@@ -80,7 +111,7 @@ class Plan:
 
     def as_record(self) -> dict[str, object]:
         """What is kept of it, to be held against the bill."""
-        usd = self.strategies[0].usd if self.strategies else NOTHING
+        usd = sum((stage.usd for stage in self.stages), self.strategies[0].usd if self.strategies else NOTHING)
         seconds = self.strategies[0].seconds if self.strategies else NOTHING
         return {
             "low_usd": usd.low,
@@ -127,6 +158,22 @@ def tiers_for(names: Iterable[str], tier: LlmTier) -> tuple[dict[str, LlmTier], 
         except ConfigError as error:
             left_out[name] = str(error)
     return ready, left_out
+
+
+def plan_stage(stage: Foreseen) -> StagePlan:
+    """What a rerank API would take, as far as a plan saw it."""
+    each = stage.forecasts
+    expected = float(usd_of(sum(forecast.nano_usd for forecast in each)))
+    most = float(usd_of(sum(forecast.most_nano_usd for forecast in each)))
+    return StagePlan(
+        stage.name,
+        sum(forecast.requests for forecast in each),
+        sum(forecast.cached for forecast in each),
+        stage.priced,
+        sum(forecast.input_tokens for forecast in each),
+        sum(forecast.search_units for forecast in each),
+        Span(expected, expected, most),
+    )
 
 
 async def plan_strategy(

@@ -199,6 +199,11 @@ class Policy(LlmSettings):
         return (self, *later)
 
     @property
+    def scorers(self) -> tuple[str, ...]:
+        """The names of what scores before the LLM."""
+        return tuple(stage.scorer for stage in self.local)
+
+    @property
     def measures(self) -> Measures:
         """What strategies are made to measure by."""
         usual = FIRST_STAGE_TRUST if not self.local else LOCAL_TRUST

@@ -4,41 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import replace
-from math import inf, isfinite
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 from listwise.engine import Outcome, trace_of
 from listwise.errors import ConfigError
 from listwise.estimating import Habits
-from listwise.log import get_logger
+from listwise.loops import PerLoop
 from listwise.models.base import Model, Scorer
-from listwise.planning import Plan, plan_strategy, tiers_for
+from listwise.models.rerank.naming import is_rerank_api
+from listwise.planning import Plan, plan_stage, plan_strategy, tiers_for
 from listwise.policy import Policy
 from listwise.portal import Portal
-from listwise.receipts import Scored, billed, fallback_of, ranking_of
+from listwise.receipts import billed, fallback_of, ranking_of, spent
 from listwise.routing.router import Decision, Router
-from listwise.routing.signals import margin
 from listwise.spend.ledger import Ledger, MemoryLedger
 from listwise.spend.opening import open_ledger
 from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
+from listwise.stages.cascade import Cascade
+from listwise.stages.scored import Scored
 from listwise.strategies import StrategyName
 from listwise.strategies.adaptive import LOCAL_TRUST
-from listwise.tiers import LlmTier, load_local
+from listwise.tiers import LlmTier
 from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
 
 Passage = str | Candidate
 
-_log = get_logger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A request after the stages before the LLM, and the account that they opened."""
+
+    scored: Scored
+    tab: Tab
 
 
 class Reranker:
@@ -55,7 +59,7 @@ class Reranker:
         policy: a `Policy`, the name of a shipped one, or a TOML file.
         model: an LLM of your own instead of the policy's ``llm``; several are a chain, in which those after the
             first stand in for the policy's ``fallback``.
-        scorer: a local model of your own instead of the policy's ``local``.
+        scorer: a local model of your own instead of all that the policy's ``local`` names.
         ledger: where spending is counted: a file, ``off``, or a ledger of your own, which is not closed.
         run_id: the run that spending is counted for; the id of an earlier one goes on with what is left of its cap.
         trace: whether rankings carry a record of every window.
@@ -87,26 +91,25 @@ class Reranker:
         if scorer is not None and self.policy.trust is None:
             self.policy = Policy.of(self.policy, trust=LOCAL_TRUST)
         self.trace = trace
-        self._scorer = scorer or load_local(self.policy.local)
         self._own_ledger = ledger is None
         self.purse = Purse(
             ledger or self._open_ledger(run_id), run_id or new_run_id(), self.policy.account, self.policy.caps
         )
         capped = bool(self.purse.ledger.caps(self.policy.account))
+        self._cascades = PerLoop(Cascade.of(self.policy, scorer, capped=capped), Cascade.again)
+        self._cascade = self._cascades.first
         self._llm = LlmTier.of(self.policy, own, capped=capped) if self.policy.llm else None
-        self._tiers: WeakKeyDictionary[asyncio.AbstractEventLoop, LlmTier] = WeakKeyDictionary()
-        self._llm_taken = False
+        self._llms = PerLoop(self._llm, LlmTier.again) if self._llm else None
         self._closed = False
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._scoring = ThreadPoolExecutor(1, thread_name_prefix="listwise-local")
         self._portal: Portal | None = None
         self._portal_lock = threading.Lock()
-        self._stay: Route = "local" if self._scorer else "first_stage"
+        self._stay: Route = "local" if self._cascade.stages else "first_stage"
         self._router = Router(
             escalate=self.policy.escalate,
             threshold=self.policy.margin,
             stay=self._stay,
-            scored_by="local scores" if self._scorer else "first-stage scores",
+            scored_by="local scores" if self._cascade.stages else "first-stage scores",
             has_llm=self._llm is not None,
         )
 
@@ -174,10 +177,12 @@ class Reranker:
         looked_at = requests if sample is None else _spread(requests, sample)
         scale = len(requests) / max(1, len(looked_at))
         names = dict.fromkeys((self.policy.strategy, *strategies))
-        work, routes = await self._work(looked_at, by_scores="adaptive" in names)
+        unspent = self._cascade.unspent()
+        work, routes = await self._work(unspent, looked_at, by_scores="adaptive" in names)
         counts = {route: round(count * scale) for route, count in sorted(routes.items())}
+        stages = tuple(plan_stage(each).times(scale, self.policy) for each in unspent.foreseen)
         if self._llm is None:
-            return Plan(len(requests), counts)
+            return Plan(len(requests), counts, stages=stages)
         first = self._llm.first
         await self.purse.ledger.flush()
         habits = Habits.of(first.name, self.purse.ledger.samples(first.name))
@@ -186,6 +191,7 @@ class Reranker:
         return Plan(
             queries=len(requests),
             routes=counts,
+            stages=stages,
             strategies=tuple(each.times(scale, self.policy) for each in plans),
             llm=first.name,
             price_source=first.price.source if first.price else None,
@@ -195,11 +201,16 @@ class Reranker:
             left_out=left_out,
         )
 
-    async def _work(self, requests: Sequence[Request], *, by_scores: bool) -> tuple[list[Scored], Counter[Route]]:
+    async def _work(
+        self, unspent: Cascade, requests: Sequence[Request], *, by_scores: bool
+    ) -> tuple[list[Scored], Counter[Route]]:
         """What the LLM would get, and how many queries take which route; ``by_scores``: whether a strategy goes by
         them."""
         reads_all = self.policy.escalate == "always" and self.policy.llm_depth is None and not by_scores
-        scored = [_as_given(each) if reads_all else await self._score(each) for each in requests]
+        if reads_all and not unspent.foreseen:
+            scored = [Scored.as_given(each, self.policy.depth) for each in requests]
+        else:
+            scored = [await unspent.score(each, self._tab(each)) for each in requests]
         rankable = [each for each in scored if len(each.request.candidates) > 1]
         decisions = self._router.decide_all([each.margin for each in rankable])
         routes = Counter[Route](decision.route for decision in decisions)
@@ -217,11 +228,11 @@ class Reranker:
         self._closed = True
         try:
             await self._cancel_turns()
-            self._scoring.shutdown(wait=False, cancel_futures=True)
-            tier = self._tiers.pop(asyncio.get_running_loop(), None if self._llm_taken else self._llm)
-            if tier is not None:
-                await tier.aclose()
+            for tier in (self._cascades.leave(), self._llms.leave() if self._llms else None):
+                if tier is not None:
+                    await tier.aclose()
         finally:
+            self._cascade.shut()
             if self._llm is not None and self._llm.store is not None:
                 self._llm.store.close()
             if self._own_ledger:
@@ -281,11 +292,11 @@ class Reranker:
             async for request in stream:
                 yield self._turn(request, None)
             return
-        scored = [await self._score(request) async for request in stream]
-        rankable = [each for each in scored if len(each.request.candidates) > 1]
+        begun = [await self._begin(request) async for request in stream]
+        rankable = [each.scored for each in begun if len(each.scored.request.candidates) > 1]
         decisions = iter(self._router.decide_all([each.margin for each in rankable]))
-        for each in scored:
-            yield self._turn(each, next(decisions) if len(each.request.candidates) > 1 else None)
+        for each in begun:
+            yield self._turn(each, next(decisions) if len(each.scored.request.candidates) > 1 else None)
 
     async def _finished(
         self, turns: AsyncIterator[Coroutine[Any, Any, Ranking]]
@@ -322,7 +333,7 @@ class Reranker:
             if left:
                 await asyncio.wait(left)
 
-    async def _turn(self, work: Request | Scored, decision: Decision | None) -> Ranking:
+    async def _turn(self, work: Request | _Begun, decision: Decision | None) -> Ranking:
         """One query, from its candidates to its ranking."""
         task = asyncio.current_task()
         assert task is not None
@@ -332,18 +343,19 @@ class Reranker:
         finally:
             self._under_way.discard(task)
 
-    async def _ranked(self, work: Request | Scored, decision: Decision | None) -> Ranking:
-        scored = work if isinstance(work, Scored) else await self._score(work)
+    async def _ranked(self, work: Request | _Begun, decision: Decision | None) -> Ranking:
+        begun = work if isinstance(work, _Begun) else await self._begin(work)
+        scored, tab = begun.scored, begun.tab
+        tab.resume(scored.seconds)
+        try:
+            return self._noted(await self._routed(scored, tab, decision))
+        finally:
+            tab.close()
+
+    async def _routed(self, scored: Scored, tab: Tab, decision: Decision | None) -> Ranking:
         request = scored.request
-        tab = Tab(
-            request.query.qid,
-            self.policy.budget,
-            self.purse,
-            elapsed_s=scored.seconds,
-            patience_s=self.policy.timeout_s,
-        )
         if not request.candidates:
-            return self._noted(ranking_of(request, (), Receipt(request.query.qid, "empty", "no candidates", 0)))
+            return ranking_of(scored, (), Receipt(request.query.qid, "empty", "no candidates", 0))
         if len(request.candidates) == 1:
             decision = Decision(self._stay, "a single candidate is ranked as it is", None)
         decision = decision or self._router.decide(scored.margin)
@@ -352,21 +364,18 @@ class Reranker:
             route=decision.route,
             reason=decision.reason,
             candidates=len(request.candidates),
-            local=self._scorer.name if self._scorer else None,
+            local=self._cascade.name,
+            stages=scored.stages,
             signal=decision.signal,
-            fallback="first_stage" if scored.degraded else None,
+            fallback="first_stage" if scored.stages and scored.scores is None else None,
+            priced=self._cascade.priced,
             degraded=scored.degraded,
         )
-        if decision.route != "llm" or self._llm is None:
-            receipt = replace(receipt, seconds=tab.seconds)
-            return self._noted(ranking_of(request, scored.order, receipt, scored.scores))
-        try:
-            return self._noted(await self._escalate(scored, tab, receipt))
-        finally:
-            tab.close()
+        if decision.route != "llm" or self._llms is None:
+            return ranking_of(scored, scored.order, spent(receipt, tab))
+        return await self._escalate(self._llms.here(), scored, tab, receipt)
 
-    async def _escalate(self, scored: Scored, tab: Tab, receipt: Receipt) -> Ranking:
-        llm = self._llm_here()
+    async def _escalate(self, llm: LlmTier, scored: Scored, tab: Tab, receipt: Receipt) -> Ranking:
         depth = self.policy.llm_depth or self.policy.depth
         try:
             scores = scored.prior_scores(depth)
@@ -380,7 +389,7 @@ class Reranker:
             raise
         receipt = replace(receipt, fallback=fallback_of(outcome, llm, scored))
         order = (*outcome.order, *scored.order[depth:])
-        ranking = ranking_of(scored.request, order, billed(receipt, llm, outcome, tab), scored.scores)
+        ranking = ranking_of(scored, order, billed(receipt, llm, outcome, tab))
         windows = tuple(trace_of(scored.request, reading) for reading in outcome.readings)
         return replace(ranking, windows=windows)
 
@@ -390,44 +399,25 @@ class Reranker:
         return ranking
 
     def _open_ledger(self, resumed: str | None) -> Ledger:
-        """A file where money can be spent; without a real LLM nothing needs one."""
-        if not self.policy.llm or (self.policy.simulated and self.policy.ledger is None):
-            return MemoryLedger()
-        return open_ledger(self.policy.ledger, self.policy.caps, resumed=resumed)
+        """A file where money can be spent; where nothing costs any, nothing needs one."""
+        policy = self.policy
+        made_up = policy.simulated and policy.ledger is None
+        if any(map(is_rerank_api, policy.scorers)) or (policy.llm and not made_up):
+            return open_ledger(policy.ledger, policy.caps, resumed=resumed)
+        return MemoryLedger()
 
-    def _llm_here(self) -> LlmTier:
-        """The LLM tier of the running event loop: connections cannot move from one loop to another."""
-        assert self._llm is not None
-        loop = asyncio.get_running_loop()
-        if loop not in self._tiers:
-            self._tiers[loop] = self._llm.again() if self._llm_taken else self._llm
-            self._llm_taken = True
-        return self._tiers[loop]
-
-    async def _score(self, request: Request) -> Scored:
-        """The local tier, in its own thread; without one, or where it fails, the first stage's order."""
+    async def _begin(self, request: Request) -> _Begun:
+        """Open an account for a query, and put it through the stages before the LLM."""
         self._check_open()
-        started = time.monotonic()
-        candidates = request.candidates[: self.policy.depth]
-        scores: Sequence[float] | None = None
-        degraded: tuple[str, ...] = ()
-        if self._scorer is not None and candidates:
-            texts = [_sendable(candidate.content) for candidate in candidates]
-            query = _sendable(request.query.text)
-            loop = asyncio.get_running_loop()
-            try:
-                scores = await loop.run_in_executor(self._scoring, self._scorer.score, query, texts)
-            except Exception as error:  # noqa: BLE001 - a scorer's mistake must not break a ranking
-                _log.exception("the local model failed", query=request.query.qid, model=self._scorer.name)
-                degraded = (f"the local model failed ({type(error).__name__}): first-stage order",)
-        seconds = time.monotonic() - started
-        if scores is not None:
-            known = [score if isfinite(score) else -inf for score in scores]
-            order = tuple(sorted(range(len(known)), key=lambda at: -known[at]))
-            return Scored(request, order, tuple(scores), margin(scores), seconds, degraded)
-        given = [candidate.score for candidate in candidates if candidate.score is not None]
-        signal = margin(given) if len(given) == len(candidates) else None
-        return Scored(request, tuple(range(len(candidates))), None, signal, seconds, degraded)
+        tab = self._tab(request)
+        try:
+            return _Begun(await self._cascades.here().score(request, tab), tab)
+        except BaseException:
+            tab.close()
+            raise
+
+    def _tab(self, request: Request) -> Tab:
+        return Tab(request.query.qid, self.policy.budget, self.purse, patience_s=self.policy.timeout_s)
 
 
 def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:
@@ -435,10 +425,6 @@ def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:
     if count >= len(requests):
         return requests
     return [requests[at * len(requests) // count] for at in range(count)]
-
-
-def _as_given(request: Request) -> Scored:
-    return Scored(request, tuple(range(len(request.candidates))), None, None, 0.0)
 
 
 def _request(query: str | Query, passages: Sequence[Passage]) -> Request:
@@ -469,8 +455,3 @@ def _drop(coming: asyncio.Task[Coroutine[Any, Any, Ranking] | None]) -> None:
     """A turn that came too late is not taken."""
     if not coming.cancelled() and coming.exception() is None and (turn := coming.result()) is not None:
         turn.close()
-
-
-def _sendable(text: str) -> str:
-    """Text without lone surrogates, which no encoder takes."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

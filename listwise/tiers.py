@@ -14,7 +14,7 @@ from listwise.engine import Engine, Guard
 from listwise.forms import FORMS
 from listwise.layers import Counting, Layer, TokenCounts
 from listwise.layers.counted import COUNT_TIMEOUT_S
-from listwise.models.base import CountingModel, Model, Scorer
+from listwise.models.base import CountingModel, Model
 from listwise.policy import Policy
 from listwise.prompt_choice import Asked, template_for
 from listwise.prompting import Prompter
@@ -29,15 +29,6 @@ REASONING_TOKENS = 8192
 """Output tokens for a model to reason with before it answers."""
 LEAST_OF_RESPONSES = 16
 """Output tokens that OpenAI's Responses may be bounded to at least."""
-
-
-def load_local(name: str) -> Scorer | None:
-    """The local model of a policy; None for ``none``."""
-    if name == "none":
-        return None
-    from listwise.models.local import load_scorer
-
-    return load_scorer(name)
 
 
 class ReaderOver(Protocol):

@@ -204,6 +204,9 @@ WORK = {
     *("llm", "base_url", "api", "service_tier", "prompt", "temperature", "reasoning_effort", "max_output_tokens"),
     *(
         "local",
+        "long_passages",
+        "fuse",
+        "fuse_weight",
         "fallback",
         "escalate",
         "margin",

@@ -12,7 +12,22 @@ from listwise.strategies import StrategyName
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 POLICY_OPTIONS: dict[str, Decorator] = {
-    "local": click.option("--local", metavar="NAME", help="embedded, none, a directory, or a hub name. [embedded]"),
+    "local": click.option(
+        "--local",
+        multiple=True,
+        metavar="NAME[@URL][@N]",
+        help="embedded, none, a directory, a hub name, cohere/rerank-v3.5, ...; again for the next stage, which "
+        "reads the best N. [embedded]",
+    ),
+    "long_passages": click.option(
+        "--long-passages",
+        type=click.Choice(["first", "max", "head_tail"]),
+        help="What local models read of passages too long to read at once. [first]",
+    ),
+    "fuse": click.option(
+        "--fuse", type=click.Choice(["none", "rrf", "sum"]), help="Fuse first-stage scores into local ones. [none]"
+    ),
+    "fuse_weight": click.option("--fuse-weight", type=float, metavar="W", help="The first stage's share. [0.5]"),
     "llm": click.option(
         "--llm", metavar="PROVIDER/NAME", help="openai/gpt-4o, anthropic/..., vllm/..., sim/strong,qrels=FILE."
     ),

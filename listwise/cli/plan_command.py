@@ -110,8 +110,14 @@ def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:
     routes = ", ".join(f"{count} {route}" for route, count in plan.routes.items() if count)
     of = f" (scaled from a sample of {plan.sampled}: no figure is a bound)" if plan.sampled else ""
     screen.print(f"{plan.queries} queries: {routes or 'none'}{of}")
+    for stage in plan.stages:
+        dollars = f"${stage.usd.expected:.4f}, at most ${stage.usd.high:.4f}" if stage.priced else "no price"
+        size = f"{stage.search_units:,} search units, {stage.input_tokens:,} tokens"
+        screen.print(
+            f"{stage.scorer}: {stage.calls:,} calls ({stage.cached:,} cached), {size}, {dollars}", markup=False
+        )
     if plan.llm is None:
-        screen.print("no LLM is configured: nothing will be spent")
+        screen.print(f"no LLM is configured: nothing {'more ' if plan.stages else ''}will be spent")
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("strategy")

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from listwise.errors import ConfigError, MissingExtra, UnknownModel
-from listwise.models.base import Scorer
+from listwise.models.base import LongPassages, Scorer
 from listwise.models.onnx import (
     BiEncoder,
     BiEncoderConfig,
@@ -33,7 +33,7 @@ LONGEST = 512
 """Tokens that a Hugging Face model reads at most, even where it could read more."""
 
 
-def load_scorer(name: str) -> Scorer:
+def load_scorer(name: str, long_passages: LongPassages = "first") -> Scorer:
     """Load a local model; takes well under a second for one of ours.
 
     Args:

@@ -88,6 +88,10 @@ class Tab:
         """Seconds since the query's turn came."""
         return self._clock() - self._started
 
+    def resume(self, elapsed_s: float) -> None:
+        """Go on as if the query had had so much time: what it waited for other queries meanwhile is not its own."""
+        self._started = self._clock() - elapsed_s
+
     def seconds_left(self) -> float | None:
         """Seconds until the deadline, None if there is none.
 

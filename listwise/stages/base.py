@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
+from listwise.models.calibration import Calibration
 from listwise.spend.tab import Tab
 from listwise.types import Candidate, Query
 
@@ -36,9 +37,18 @@ class Stage(Protocol):
         """How receipts call it."""
         ...
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What makes probabilities of its scores, if it has that."""
+        ...
+
     async def score(self, query: Query, candidates: Sequence[Candidate], tab: Tab) -> StageScores:
         """Score candidates, on behalf of one query's account. Failures are scores of None, with the reason; only
         cancellation raises."""
+        ...
+
+    def again(self) -> Self:
+        """The same stage for another event loop: connections cannot move from one to another."""
         ...
 
     async def aclose(self) -> None:

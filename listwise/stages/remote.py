@@ -121,6 +121,10 @@ class RemoteStage:
         return self._model.identity
 
     @property
+    def calibration(self) -> None:
+        """None: what a vendor's score says of relevance is the vendor's own affair."""
+
+    @property
     def priced(self) -> bool:
         """Whether its price is known, so that dollars mean anything."""
         return self._price is not None

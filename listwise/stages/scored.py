@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf, isfinite
+from math import inf, isfinite, isnan
 
+from listwise.models.calibration import Calibration
 from listwise.routing.signals import margin
 from listwise.types import Request, StageReceipt
 
@@ -24,6 +25,8 @@ class Scored:
     ranked_by: tuple[float, ...] | None = None
     """What the best of ``order`` were ordered by, best first: the last scorer's scores, fused with the first
     stage's where the policy says so; the first stage's where nothing was scored. None where these are missing."""
+    calibration: Calibration | None = None
+    """Of the scorer whose ``scores`` these are."""
     margin: float | None = None
     """The router's signal."""
     seconds: float = 0.0
@@ -43,13 +46,20 @@ class Scored:
             margin=margin(complete) if complete else None,
         )
 
-    def by(self, asked: Sequence[int], raw: Sequence[float | None], fused: Sequence[float | None]) -> Scored:
+    def by(
+        self,
+        asked: Sequence[int],
+        raw: Sequence[float | None],
+        fused: Sequence[float | None],
+        calibration: Calibration | None,
+    ) -> Scored:
         """As one more stage orders it.
 
         Args:
             asked: positions of the candidates that the stage was given: the first of ``order``.
             raw: the stage's scores of these; None where it could not say.
             fused: what to order them by, likewise. Those without a score keep their order, behind the others.
+            calibration: the stage's.
         """
         known = {at: score for at, score in zip(asked, fused, strict=True) if score is not None}
         if not known:
@@ -60,7 +70,22 @@ class Scored:
         for at, score in zip(asked, raw, strict=True):
             scores[at] = score
         ranked_by = tuple(known[at] for at in best)
-        return replace(self, order=order, scores=tuple(scores), ranked_by=ranked_by, margin=margin(ranked_by))
+        return replace(
+            self,
+            order=order,
+            scores=tuple(scores),
+            ranked_by=ranked_by,
+            calibration=calibration,
+            margin=margin(ranked_by),
+        )
+
+    @property
+    def probabilities(self) -> tuple[float | None, ...] | None:
+        """The scores as probabilities of relevance, where the scorer is calibrated."""
+        if self.scores is None or self.calibration is None:
+            return None
+        likely = self.calibration.probability
+        return tuple(None if score is None or isnan(score) else likely(score) for score in self.scores)
 
     def prior_scores(self, depth: int) -> list[float] | None:
         """The scores that made the order of the first ``depth``, best first; None where some are missing or no

@@ -1,0 +1,68 @@
+"""A model on this machine as a stage: it scores in a thread of its own, and its failures break no ranking."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+from listwise.log import get_logger
+from listwise.models.base import ChunkingScorer, ScoredPassages, Scorer
+from listwise.models.calibration import Calibration
+from listwise.spend.tab import Tab
+from listwise.stages.base import StageScores
+from listwise.types import Candidate, Query
+
+_log = get_logger(__name__)
+
+
+class LocalStage:
+    """One local model. See `listwise.stages.base.Stage`."""
+
+    def __init__(self, scorer: Scorer, threads: Executor) -> None:
+        """``threads``: where it scores."""
+        self._scorer = scorer
+        self._threads = threads
+
+    @property
+    def name(self) -> str:
+        """The scorer's."""
+        return self._scorer.name
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What makes probabilities of its scores, if it has that."""
+        return getattr(self._scorer, "calibration", None)
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], tab: Tab) -> StageScores:
+        """See `Stage.score`."""
+        texts = [_sendable(candidate.content) for candidate in candidates]
+        asked = asyncio.get_running_loop().run_in_executor(self._threads, self._read, _sendable(query.text), texts)
+        try:
+            read = await asked
+        except Exception as error:  # noqa: BLE001 - a scorer's mistake must not break a ranking
+            _log.exception("the local model failed", query=query.qid, model=self.name)
+            why = f"the local model {self.name} failed ({type(error).__name__}): the order before it stands"
+            return StageScores((None,) * len(candidates), degraded=(why,))
+        return StageScores(tuple(map(float, read.scores)), read.cut, read.chunked)
+
+    def _read(self, query: str, texts: Sequence[str]) -> ScoredPassages:
+        if isinstance(self._scorer, ChunkingScorer):
+            read = self._scorer.read(query, texts)
+        else:
+            read = ScoredPassages(self._scorer.score(query, texts))
+        if len(read.scores) != len(texts):
+            raise ValueError(f"{len(read.scores)} scores for {len(texts)} passages")
+        return read
+
+    def again(self) -> LocalStage:
+        """Itself: it holds no connections."""
+        return self
+
+    async def aclose(self) -> None:
+        """Nothing to close: the threads are the cascade's."""
+
+
+def _sendable(text: str) -> str:
+    """Text without lone surrogates, which no encoder takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
