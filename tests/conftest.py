@@ -28,5 +28,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the user's cache and ledger, or sees the user's keys."""
     monkeypatch.setenv("LISTWISE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LISTWISE_LEDGER", str(tmp_path / "ledger.db"))
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "VLLM_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    for provider in ("OPENAI", "ANTHROPIC", "VLLM", "COHERE", "JINA", "VOYAGE", "TEI"):
+        monkeypatch.delenv(f"{provider}_BASE_URL", raising=False)
+        monkeypatch.delenv(f"{provider}_API_KEY", raising=False)
+    monkeypatch.delenv("CO_API_KEY", raising=False)

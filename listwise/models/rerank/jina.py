@@ -41,13 +41,14 @@ def _jina_request(model: str, query: str, documents: Sequence[str]) -> dict[str,
 
 
 def _vllm_request(model: str, query: str, documents: Sequence[str]) -> dict[str, Any]:
-    """``truncate_prompt_tokens`` of -1 cuts at the model's own length, where vLLM would refuse the request."""
+    """``truncate_prompt_tokens`` of -1 keeps as much as the model reads, where vLLM would refuse the request."""
     return {
         "model": model,
         "query": query,
         "documents": list(documents),
         "top_n": len(documents),
         "truncate_prompt_tokens": -1,
+        "truncation_side": "right",
     }
 
 
