@@ -28,8 +28,7 @@ async def ours(server: ScriptedServer, api: Any) -> tuple[tuple[float, ...] | No
 
 async def test_cohere() -> None:
     cohere = pytest.importorskip("cohere", reason="needs Cohere's SDK: pip install cohere")
-    with ScriptedServer(SCORES) as server:
-        client = cohere.ClientV2(api_key=KEY, base_url=server.root)
+    with ScriptedServer(SCORES) as server, cohere.ClientV2(api_key=KEY, base_url=server.root) as client:
         said = client.rerank(model="rerank-v3.5", query=QUERY, documents=DOCUMENTS, max_tokens_per_doc=4096)
         theirs = server.asked[-1]
         scores, asked = await ours(server, COHERE)
@@ -41,9 +40,10 @@ async def test_cohere() -> None:
     assert asked.body.keys() - theirs.body.keys() == {"top_n"}
 
 
-async def test_voyage() -> None:
+async def test_voyage(monkeypatch: pytest.MonkeyPatch) -> None:
     voyageai = pytest.importorskip("voyageai", reason="needs Voyage's SDK: pip install voyageai")
-    with ScriptedServer(SCORES) as server:
+    with ScriptedServer(SCORES) as server, pytest.importorskip("requests").Session() as session:
+        monkeypatch.setattr(voyageai, "requestssession", session)
         client = voyageai.Client(api_key=KEY, base_url=server.base_url)
         said = client.rerank(QUERY, DOCUMENTS, model="rerank-2.5", top_k=3)
         theirs = server.asked[-1]
