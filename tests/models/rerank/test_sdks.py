@@ -15,7 +15,7 @@ from listwise.models.rerank.scores import read_scores
 from tests.loopback import Asked, Said, ScriptedServer
 from tests.models.rerank.apis import APIS, KEY, scoring
 
-COHERE, _, VOYAGE, *_ = APIS
+COHERE, VOYAGE = APIS[0], APIS[2]
 QUERY, DOCUMENTS = "why is the sky blue", ["grass", "scattering", "paint"]
 SCORES = Said("[0.25, 0.75, 0.5]", 40, search_units=1)
 
