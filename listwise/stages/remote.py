@@ -136,23 +136,22 @@ class RemoteStage:
             tasks = [group.create_task(self._ask(request, tab)) for request in requests.each]
         replies = [task.result() for task in tasks]
         scores: list[float | None] = [None] * len(candidates)
-        for request, reply in zip(requests.each, replies, strict=True):
-            for at, score in zip(request.positions, reply.scores or (), strict=False):
-                scores[at] = score
         missed: Counter[str] = Counter()
         for request, reply in zip(requests.each, replies, strict=True):
             if reply.scores is None:
                 missed[reply.why] += len(request.positions)
-        if candidates and not requests.each and not requests.blank:
-            missed["the query is blank"] = len(candidates)
-        missed["their text is blank"] += requests.blank
+                continue
+            for at, score in zip(request.positions, reply.scores, strict=True):
+                scores[at] = score
+        missed["there is nothing in them"] += requests.blank
+        missed["the query is blank"] += len(candidates) if requests.blank_query else 0
         return StageScores(
             tuple(scores),
             cut=requests.cut,
             calls=sum(reply.scores is not None for reply in replies),
             cache_hits=sum(reply.cached for reply in replies),
             degraded=tuple(
-                f"{self.name} scored {count} of {len(candidates)} candidates not: {why}"
+                f"{self.name} left {count} of {len(candidates)} candidates without a score: {why}"
                 for why, count in missed.items()
                 if count
             ),

@@ -33,13 +33,15 @@ class Requests:
     """Candidates of which the end is not sent."""
     blank: int = 0
     """Candidates that are not sent: there is nothing in them, and the servers refuse what is empty."""
+    blank_query: bool = False
+    """Whether nothing is sent, as there is nothing in the query."""
 
 
 def requests_for(query: Query, candidates: Sequence[Candidate], limits: Limits, counter: TokenCounter) -> Requests:
     """Requests of as many candidates as one may hold, in the order given. A blank query makes none."""
     asked = _sendable(query.text)
     if not asked.strip():
-        return Requests(())
+        return Requests((), blank_query=True)
     texts, cut = {}, 0
     for at, candidate in enumerate(candidates):
         whole = _sendable(candidate.content)

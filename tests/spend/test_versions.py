@@ -41,7 +41,7 @@ def version(path: Path) -> int:
 async def test_it_is_reported_as_it_is(old: Path) -> None:
     before = old.read_bytes()
     for by in ("day", "model", "route"):
-        (line,) = History(old).report(by)  # type: ignore[arg-type]
+        (line,) = History(old).report(by)
         assert (line.answered, line.input_tokens, line.search_units) == (1, 100, 0)
     assert [sample.usage for sample in History(old).samples("openai/gpt-4o")] == [Usage(100, output_tokens=7)]
     assert old.read_bytes() == before

@@ -113,7 +113,7 @@ async def test_no_cap_is_passed_by_fifty_requests_at_once() -> None:
     assert len(scored) == 100 * len(server.asked) > 0
     (why,) = found.degraded
     assert "budget of 0.04" in why or "budget of 0.040" in why
-    assert why.startswith(f"{COHERE.name} scored {5000 - len(scored)} of 5000 candidates not")
+    assert why.startswith(f"{COHERE.name} left {5000 - len(scored)} of 5000 candidates without a score")
 
 
 async def test_fifty_queries_share_a_runs_cap() -> None:
@@ -180,7 +180,7 @@ async def test_failures_are_scores_of_none_with_the_reason(turn: Turn, attempts:
     assert len(server.asked) == attempts
     (said,) = found.degraded
     assert why in said
-    assert said.startswith(f"{JINA.name} scored 3 of 3 candidates not: ")
+    assert said.startswith(f"{JINA.name} left 3 of 3 candidates without a score: ")
     assert KEY not in said
 
 
@@ -194,8 +194,8 @@ async def test_what_fails_for_some_leaves_the_others_their_scores() -> None:
     assert [score is None for score in found.scores] == [*(32 <= at < 64 for at in range(70)), True]
     assert found.calls == 2
     failed, blank = found.degraded
-    assert "32 of 71 candidates not: HTTP 400: unlucky" in failed
-    assert "1 of 71 candidates not: their text is blank" in blank
+    assert "left 32 of 71 candidates without a score: HTTP 400: unlucky" in failed
+    assert "left 1 of 71 candidates without a score: there is nothing in them" in blank
 
 
 async def test_a_blank_query_and_no_candidates_ask_nothing() -> None:
@@ -204,7 +204,7 @@ async def test_a_blank_query_and_no_candidates_ask_nothing() -> None:
             blank = await stage.score(Query("q", " "), candidates(2), tab())
             nothing = await stage.score(QUERY, [], tab())
     assert blank.scores == (None, None)
-    assert blank.degraded == (f"{VOYAGE.name} scored 2 of 2 candidates not: the query is blank",)
+    assert blank.degraded == (f"{VOYAGE.name} left 2 of 2 candidates without a score: the query is blank",)
     assert (nothing.scores, nothing.degraded) == ((), ())
     assert server.requests == []
 

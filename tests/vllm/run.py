@@ -2,9 +2,9 @@
 
     python tests/vllm/run.py [--venv DIR]
 
-Makes what is missing: an environment with vLLM (some gigabytes, some minutes), and in it a small model. Starts the
-server on a free loopback port, runs `pytest -m vllm tests/vllm` with its address in ``VLLM_BASE_URL``, stops it,
-and exits as pytest did.
+Makes what is missing: an environment with vLLM (some gigabytes, some minutes), and in it a small LLM and a small
+cross-encoder. Starts a server for the one and then for the other on a free loopback port, runs `pytest -m vllm
+tests/vllm` with its address in ``VLLM_BASE_URL`` or ``VLLM_RERANK_BASE_URL``, stops it, and exits as pytest did.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ COMPANIONS = ("torchvision", "torchaudio", "torchcodec")
 START_S = 600.0
 STOP_S = 30.0
 SERVED_AS = "smollm2-135m"
+CROSS_ENCODER = "tiny-cross-encoder"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
 
 
@@ -49,24 +50,25 @@ def make_environment(venv: Path) -> Path:
     return python
 
 
-def make_model(python: Path, directory: Path) -> None:
-    """The model's directory, if it is not there yet."""
+def make_model(python: Path, script: str, directory: Path) -> Path:
+    """A model's directory; the script makes it if it is not there yet."""
     if not (directory / "model.safetensors").exists():
         print(f"making the model in {directory}")
-        subprocess.run([python, HERE / "prepare_model.py", directory], check=True)
+        subprocess.run([python, HERE / script, directory], check=True)
+    return directory
 
 
 @contextmanager
-def serving(python: Path, model: Path, log: Path) -> Iterator[str]:
-    """A running server; yields its base URL.
+def serving(python: Path, model: Path, *options: str) -> Iterator[str]:
+    """A running server of a model, which is called as its directory; yields its base URL.
 
     Raises:
         RuntimeError: it ended, or was not ready within `START_S`; the message ends with its last words.
     """
     port = free_port()
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--model", str(model), "--served-model-name", SERVED_AS]
-    command += ["--enforce-eager", "--enable-prompt-tokens-details"]
+    command += ["--model", str(model), "--served-model-name", model.name, "--enforce-eager", *options]
+    log = model.with_suffix(".log")
     print(f"starting vLLM; its log is {log}")
     with log.open("wb") as said:
         server = subprocess.Popen(
@@ -118,12 +120,18 @@ def main() -> int:
     parser.add_argument("--venv", type=Path, default=CHECKOUT / "build" / "vllm", help="[build/vllm]")
     venv: Path = parser.parse_args().venv.resolve()
     python = make_environment(venv)
-    model = venv / SERVED_AS
-    make_model(python, model)
-    with serving(python, model, venv / "server.log") as base_url:
-        tests = [sys.executable, "-m", "pytest", "-m", "vllm", str(HERE)]
-        environment = {**os.environ, "VLLM_BASE_URL": base_url}
-        return subprocess.run(tests, cwd=CHECKOUT, env=environment, check=False).returncode
+    llm = make_model(python, "prepare_model.py", venv / SERVED_AS)
+    cross_encoder = make_model(python, "prepare_cross_encoder.py", venv / CROSS_ENCODER)
+    with serving(python, llm, "--enable-prompt-tokens-details") as base_url:
+        ended = run_tests("test_rerank.py", VLLM_BASE_URL=base_url)
+    with serving(python, cross_encoder, "--runner", "pooling") as base_url:
+        return max(ended, run_tests("test_scores.py", VLLM_RERANK_BASE_URL=base_url))
+
+
+def run_tests(file: str, **environment: str) -> int:
+    """How pytest exits."""
+    tests = [sys.executable, "-m", "pytest", "-m", "vllm", str(HERE / file)]
+    return subprocess.run(tests, cwd=CHECKOUT, env={**os.environ, **environment}, check=False).returncode
 
 
 if __name__ == "__main__":

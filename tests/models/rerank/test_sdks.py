@@ -15,7 +15,7 @@ from listwise.models.rerank.scores import read_scores
 from tests.loopback import Asked, Said, ScriptedServer
 from tests.models.rerank.apis import APIS, KEY, scoring
 
-COHERE, _, VOYAGE, *_ = APIS
+COHERE, VOYAGE = APIS[0], APIS[2]
 QUERY, DOCUMENTS = "why is the sky blue", ["grass", "scattering", "paint"]
 SCORES = Said("[0.25, 0.75, 0.5]", 40, search_units=1)
 
@@ -28,8 +28,7 @@ async def ours(server: ScriptedServer, api: Any) -> tuple[tuple[float, ...] | No
 
 async def test_cohere() -> None:
     cohere = pytest.importorskip("cohere", reason="needs Cohere's SDK: pip install cohere")
-    with ScriptedServer(SCORES) as server:
-        client = cohere.ClientV2(api_key=KEY, base_url=server.root)
+    with ScriptedServer(SCORES) as server, cohere.ClientV2(api_key=KEY, base_url=server.root) as client:
         said = client.rerank(model="rerank-v3.5", query=QUERY, documents=DOCUMENTS, max_tokens_per_doc=4096)
         theirs = server.asked[-1]
         scores, asked = await ours(server, COHERE)
@@ -41,9 +40,10 @@ async def test_cohere() -> None:
     assert asked.body.keys() - theirs.body.keys() == {"top_n"}
 
 
-async def test_voyage() -> None:
+async def test_voyage(monkeypatch: pytest.MonkeyPatch) -> None:
     voyageai = pytest.importorskip("voyageai", reason="needs Voyage's SDK: pip install voyageai")
-    with ScriptedServer(SCORES) as server:
+    with ScriptedServer(SCORES) as server, pytest.importorskip("requests").Session() as session:
+        monkeypatch.setattr(voyageai, "requestssession", session)
         client = voyageai.Client(api_key=KEY, base_url=server.base_url)
         said = client.rerank(QUERY, DOCUMENTS, model="rerank-2.5", top_k=3)
         theirs = server.asked[-1]
