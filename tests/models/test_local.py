@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from listwise.errors import ConfigError, MissingExtra, UnknownModel
 from listwise.models.base import Scorer
 from listwise.models.local import load_scorer
-from listwise.models.onnx import cut
+from listwise.models.scorers.chunking import batches as cut
 
 QUERY = "why is the sky blue"
 PASSAGES = [
@@ -230,7 +230,7 @@ def _tokenizer(folder: Path) -> None:
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
 
-    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "good": 2, "bad": 1}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "good": 2}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
