@@ -30,6 +30,7 @@ def loading(path: Path, what: str, extra: str) -> Iterator[None]:
         ConfigError: the files cannot be used.
     """
     try:
+        from safetensors import SafetensorError
         from transformers.utils import logging
     except ImportError as exc:
         raise MissingExtra(what, extra) from exc
@@ -40,7 +41,7 @@ def loading(path: Path, what: str, extra: str) -> Iterator[None]:
         yield
     except ImportError as exc:
         raise MissingExtra(what, extra) from exc
-    except (OSError, ValueError, KeyError, RuntimeError) as exc:  # all that `from_pretrained` raises for bad files
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as exc:  # what bad files raise
         raise ConfigError(f"{path} cannot be loaded: {exc}") from exc
     finally:
         logging.set_verbosity(verbosity)
