@@ -1,4 +1,4 @@
-"""Makes a cross-encoder to measure speed with: a BERT's weights, a head that was never trained, and an int8 graph."""
+"""Makes a cross-encoder to measure speed with: a BERT's weights, a head without training, an int8 graph."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ Weights = Mapping[str, Array]
 """Parameters of one encoder by their name in `transformers`, without the ``bert.`` in front."""
 
 OPSET = 23
-"""The first with attention as one operator, which onnxruntime (1.23 and newer) runs in two thirds of the time of its
-own MultiHeadAttention."""
+"""The first with attention as one operator, which onnxruntime (1.23 and newer) runs in two thirds of the time of
+its own MultiHeadAttention."""
 MICROSOFT = "com.microsoft"
 WEIGHT_LEVELS = 64
 """Largest weight of a linear layer: 7 bits, as processors without VNNI add two products in 16 bits and saturate."""
@@ -225,9 +225,7 @@ class Encoder:
         else:
             query, key, value = self.linear(graph, x, f"{inner}.query", f"{inner}.key", f"{inner}.value")
         shown = mask.one if first else mask.square
-        attended = graph.op(
-            "Attention", query, key, value, shown, q_num_heads=self.heads, kv_num_heads=self.heads
-        )
+        attended = graph.op("Attention", query, key, value, shown, q_num_heads=self.heads, kv_num_heads=self.heads)
         [projected] = self.linear(graph, attended, f"{name}.attention.output.dense")
         x = graph.layer_norm(graph.op("Add", projected, x), f"{name}.attention.output.LayerNorm", self.weights)
         [wide] = self.linear(graph, x, f"{name}.intermediate.dense")

@@ -46,11 +46,13 @@ def load_scorer(name: str, long_passages: LongPassages = "first") -> PassageScor
         ConfigError: the directory is incomplete, a file in it is malformed, or it wants code of its own run.
         MissingExtra: the model comes without an ONNX graph and what runs it is not installed.
     """
+    return PassageScorer(name, _kind(_directory(name), name), long_passages)
+
+
+def _directory(name: str) -> Path:
     if name == "embedded":
-        path = EMBEDDED
-    else:
-        path = Path(name) if Path(name).is_dir() else _cached_snapshot(name)
-    return PassageScorer(name, _kind(path, name), long_passages)
+        return EMBEDDED
+    return Path(name) if Path(name).is_dir() else _cached_snapshot(name)
 
 
 def _cached_snapshot(name: str) -> Path:

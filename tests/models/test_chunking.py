@@ -1,7 +1,8 @@
-"""How long passages are cut: every token is read once or, in an overlap, twice, and nothing is read out of order."""
+"""How long passages are cut: every token is read once or, in an overlap, twice, and in order."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -31,7 +32,7 @@ def test_chunks_cover_every_token_in_order(length: int, room: int) -> None:
     assert chunks[0].start == 0
     assert chunks[-1].stop == length
     assert all(0 <= chunk.stop - chunk.start <= room for chunk in chunks)
-    for before, after in zip(chunks, chunks[1:], strict=False):
+    for before, after in pairwise(chunks):
         assert before.stop - before.start == room
         assert before.stop - after.start == overlap(room)
         assert after.stop > before.stop

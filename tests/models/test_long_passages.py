@@ -53,7 +53,9 @@ def test_a_score_is_the_same_to_the_bit_in_any_company(
     assert together == [*alone, *alone[::-1]]
 
 
-@pytest.mark.parametrize("text", ["sky " * 260_000, "x" * 1_000_000, " " * 1_000_000, "天" * 1_000_000, "!?" * 500_000])
+@pytest.mark.parametrize(
+    "text", ["sky " * 260_000, "x" * 1_000_000, " " * 1_000_000, "天" * 1_000_000, "!?" * 500_000]
+)
 def test_a_megabyte_is_read_in_a_bounded_number_of_chunks(
     scorers: dict[LongPassages, ChunkingScorer], text: str
 ) -> None:

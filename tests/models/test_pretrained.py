@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ pytest.importorskip("sentence_transformers", reason="needs sentence-transformers
 from listwise.errors import ConfigError, MissingExtra
 from listwise.models.local import load_scorer
 from listwise.models.scorers.late_interaction import LateInteraction
+from listwise.models.scorers.passages import Array
 from tests.models import tiny
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
@@ -95,11 +97,10 @@ def test_broken_weights_are_said_in_our_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "extra"), [(tiny.bert, "cross-encoder"), (tiny.t5, "monot5"), (tiny.stanford_colbert, "late-interaction")]
+    ("make", "extra"),
+    [(tiny.bert, "cross-encoder"), (tiny.t5, "monot5"), (tiny.stanford_colbert, "late-interaction")],
 )
-def test_a_missing_library_is_named(
-    make: Any, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_library_is_named(make: Any, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make(tmp_path)
     for library in ("transformers.utils", "transformers", "sentence_transformers"):
         monkeypatch.setitem(sys.modules, library, None)
@@ -138,6 +139,7 @@ def test_a_t5_without_the_answers_is_no_monot5(tmp_path: Path) -> None:
 
 
 def _multi_vector(folder: Path, query: str, passages: list[str]) -> list[float]:
+    pytest.importorskip("sentence_transformers", minversion="6", reason="needs sentence-transformers 6")
     from sentence_transformers import MultiVectorEncoder
 
     model = MultiVectorEncoder(str(folder), device="cpu")
@@ -161,9 +163,9 @@ def test_pylates_layout_scores_as_sentence_transformers_has_it(tmp_path: Path, t
 
 
 def test_pylates_layout_scores_as_pylate_has_it(tmp_path: Path) -> None:
-    pylate = pytest.importorskip("pylate", reason="needs pylate")
+    models = pytest.importorskip("pylate.models", reason="needs pylate: make test-torch")
     folder = tiny.pylate(tmp_path / "pylate", tiny.stanford_colbert(tmp_path / "stanford"))
-    model = pylate.models.ColBERT(model_name_or_path=str(folder), device="cpu")
+    model = models.ColBERT(model_name_or_path=str(folder), device="cpu")
     [asked] = model.encode([QUERY], is_query=True, show_progress_bar=False)
     read = model.encode(PASSAGES, is_query=False, show_progress_bar=False)
     expected = [float((asked @ each.T).max(axis=1).sum()) for each in read]
@@ -175,7 +177,12 @@ def test_a_passage_that_returns_is_not_encoded_again(tmp_path: Path, monkeypatch
     assert isinstance(scorer.kind, LateInteraction)
     encoded: list[int] = []
     read = scorer.kind._read_passages
-    monkeypatch.setattr(scorer.kind, "_read_passages", lambda pieces: encoded.append(len(pieces)) or read(pieces))
+
+    def counted(pieces: Sequence[Sequence[int]]) -> Iterator[tuple[int, Array]]:
+        encoded.append(len(pieces))
+        return read(pieces)
+
+    monkeypatch.setattr(scorer.kind, "_read_passages", counted)
     first = scorer.score(QUERY, [*PASSAGES, *PASSAGES])
     again = scorer.score(QUERY, [*PASSAGES, "new"])
     assert encoded == [len(PASSAGES), 1]

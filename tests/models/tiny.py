@@ -45,7 +45,7 @@ def bert(folder: Path, *, labels: int = 1) -> Path:
 
 
 def xlm_roberta(folder: Path) -> Path:
-    """A cross-encoder like bge-reranker: XLM-RoBERTa, whose padding token is 1 and whose positions start behind it."""
+    """A cross-encoder like bge-reranker: XLM-RoBERTa, whose positions start behind its padding token, 1."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaForSequenceClassification
@@ -58,10 +58,16 @@ def xlm_roberta(folder: Path) -> Path:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
-    named = dict(
-        bos_token="<s>", cls_token="<s>", eos_token="</s>", sep_token="</s>", pad_token="<pad>", mask_token="<mask>"
-    )
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", **named).save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        cls_token="<s>",
+        eos_token="</s>",
+        sep_token="</s>",
+        pad_token="<pad>",
+        mask_token="<mask>",
+        unk_token="<unk>",
+    ).save_pretrained(folder)
     config = XLMRobertaConfig(
         vocab_size=len(pieces), num_labels=1, max_position_embeddings=66, type_vocab_size=1, **SIZES
     )

@@ -40,7 +40,7 @@ def overlap(room: int) -> int:
 
 
 def spans(length: int, room: int) -> list[slice]:
-    """Chunks of at most ``room`` tokens that cover ``length`` tokens, in order, each with `overlap` of the one before.
+    """Chunks of at most ``room`` tokens that cover ``length`` tokens; each has `overlap` tokens of the one before.
 
     A length that fits, 0 included, is one chunk.
     """

@@ -37,7 +37,7 @@ class Hybrid:
 
 
 class _Likeness:
-    """A query's vector [hidden], its tokens' vectors [tokens, hidden], its heaviest terms and their weights [terms]."""
+    """A query's vector [hidden], its tokens' vectors [tokens, hidden], its heaviest terms and weights [terms]."""
 
     def __init__(
         self,

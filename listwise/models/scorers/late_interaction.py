@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from listwise.errors import ConfigError
-from listwise.models.scorers.late_settings import Layer, LateSettings, read_layers, read_late_settings
+from listwise.models.scorers.late_settings import LateSettings, Layer, read_late_settings, read_layers
 from listwise.models.scorers.memory import Memory
 from listwise.models.scorers.passages import Array, Floats
 from listwise.models.scorers.pretrained import kinds_wanted, loading, padded, reader_of
@@ -80,7 +80,8 @@ class LateInteraction:
         if not self.settings.attend:
             seen[:, len(text.ids) :] = 0
         kinds = torch.zeros_like(ids)
-        return self._vectors({"input_ids": ids, "attention_mask": seen, "token_type_ids": kinds})[0]
+        [vectors] = self._vectors({"input_ids": ids, "attention_mask": seen, "token_type_ids": kinds})
+        return cast(Floats, vectors)
 
     def _read_passages(self, pieces: Sequence[Sequence[int]]) -> Iterator[tuple[int, Array]]:
         texts = [self.reader.single.around([*self._document_prefix, *piece]) for piece in pieces]

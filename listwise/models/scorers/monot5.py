@@ -11,7 +11,7 @@ import numpy as np
 from listwise.errors import ConfigError
 from listwise.models.scorers.passages import Floats
 from listwise.models.scorers.pretrained import loading, padded, reader_of
-from listwise.models.scorers.reading import Input, Reader
+from listwise.models.scorers.reading import Input
 
 PROMPT = ("Query:", "Document:", "Relevant:")
 """What stands before the query, between query and passage, and behind both."""

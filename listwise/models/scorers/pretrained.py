@@ -53,8 +53,8 @@ def refuse_code(path: Path, settings: dict[str, Any]) -> None:
     """Raise ConfigError where weights need Python code that comes with them."""
     if settings.get("auto_map"):
         raise ConfigError(
-            f"{path} brings Python code of its own (auto_map in config.json), which is not run here; use a copy with "
-            "an ONNX graph (onnx/model.onnx), or serve it with Text Embeddings Inference or vLLM and rerank there"
+            f"{path} brings Python code of its own (auto_map in config.json), which is not run here; use a copy "
+            "with an ONNX graph (onnx/model.onnx), or serve it with Text Embeddings Inference or vLLM"
         )
 
 

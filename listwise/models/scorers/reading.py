@@ -13,7 +13,7 @@ from listwise.models.base import LongPassages
 from listwise.models.scorers import chunking
 
 CHARS_AT_ONCE = 1 << 18
-"""Characters that are tokenized at once: what bounds the memory, whatever the number of passages and their length."""
+"""Characters that are tokenized at once: what bounds the memory, whatever the number and length of passages."""
 PROBES = ("a", "1", ".")
 """Texts that show where a tokenizer puts its special tokens."""
 
