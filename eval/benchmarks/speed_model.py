@@ -34,20 +34,21 @@ def make_model(encoder: Path, pairs: Sequence[tuple[str, str]], out: Path) -> tu
     graph.mkdir(parents=True, exist_ok=True)
     shutil.copy(weights / "config.json", graph)
     tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
+    longest = int(model.config.max_position_embeddings)
     for folder in (weights, graph):
-        _write_tokenizer(tokenizer, folder)
-    tokenizer.enable_truncation(512)
+        _write_tokenizer(tokenizer, folder, longest)
+    tokenizer.enable_truncation(longest)
     tokenizer.enable_padding()
     _export(model, _observe(model, tokenizer, pairs), graph / "model.onnx")
     return weights, graph
 
 
-def _write_tokenizer(tokenizer: Any, folder: Path) -> None:
+def _write_tokenizer(tokenizer: Any, folder: Path, longest: int) -> None:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.save(str(folder / "tokenizer.json"))
     special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
-    told = {"tokenizer_class": "BertTokenizer", "model_max_length": 512, **special}
+    told = {"tokenizer_class": "BertTokenizer", "model_max_length": longest, **special}
     (folder / "tokenizer_config.json").write_text(json.dumps(told))
     (folder / "special_tokens_map.json").write_text(json.dumps(special))
 

@@ -35,3 +35,12 @@ def test_flashrank_gives_the_same_scores(tmp_path: Path, monkeypatch: pytest.Mon
     ours = 1 / (1 + np.exp(-np.array(load_scorer(str(graph)).score(QUERY, PASSAGES))))
     assert ours == pytest.approx([theirs[place] for place in range(len(PASSAGES))], abs=1e-3)
     assert np.ptp(ours) > 0.01
+
+
+def test_a_quantized_graph_scores_nearly_as_its_weights(tmp_path: Path) -> None:
+    passages = [" ".join(tiny.LETTERS[start : start + 3 + start % 9]) for start in range(20)]
+    weights, graph = make_model(
+        tiny.bert(tmp_path / "encoder"), [(QUERY, passage) for passage in passages], tmp_path / "made"
+    )
+    exact, quantized = (load_scorer(str(folder)).score(QUERY, passages) for folder in (weights, graph))
+    assert np.corrcoef(exact, quantized)[0, 1] > 0.95
