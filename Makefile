@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-slow test-vllm lint types imports check build clean help
+.PHONY: demo test test-slow test-torch test-vllm lint types imports check build clean help
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +30,24 @@ demo: $(VENV)/.demo ## Re-rank real input with the embedded model and a real sma
 	@$(BIN)/listwise demo
 
 test: $(VENV)/.dev ## Run the tests (under 5 minutes, no network)
-	$(BIN)/python -m pytest -m 'not slow and not vllm' --numprocesses auto --maxprocesses 8
+	$(BIN)/python -m pytest -m 'not slow and not vllm and not torch' --numprocesses auto --maxprocesses 8
 
 test-slow: $(VENV)/.dev ## Run the slow tests: real servers, built wheels
 	$(BIN)/python -m pytest -m slow
+
+# Torch first, on its own: others would ask for a build with CUDA. PyLate goes without what it depends on, of which
+# only its indexes need more than is here; it does not work with sentence-transformers 6.
+TORCH := .venv-torch
+$(TORCH)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip --disable-pip-version-check --quiet install 'torch==2.13.0'
+	$(TORCH)/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[train,cross-encoder]' \
+		pytest pytest-asyncio pytest-socket hypothesis flashrank datasets 'sentence-transformers<6'
+	$(TORCH)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps pylate
+	@touch $@
+
+test-torch: $(TORCH)/.ready ## Run the tests over real torch, sentence-transformers, PyLate and FlashRank
+	$(TORCH)/bin/python -m pytest -m torch
 
 test-vllm: $(VENV)/.dev ## Start a real vLLM on the CPU and re-rank through it
 	$(BIN)/python tests/vllm/run.py
@@ -55,4 +69,4 @@ build: $(VENV)/.dev ## Build the wheel and the sdist into dist/
 	$(BIN)/python -m build
 
 clean: ## Remove what was built
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TORCH) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -30,7 +30,7 @@ def export_hybrid(dense: Encoder, sparse: Encoder, tokenizer: Path, settings: Ma
         sparse: encodes terms as SPLADE does: log(1 + relu) of the masked language model's logits, maximum over
             the text; its weights include ``transform.*`` and ``term_bias``.
         tokenizer: a ``tokenizer.json`` that both encoders share.
-        settings: the content of ``config.json``, see `listwise.models.local.HybridConfig`.
+        settings: the content of ``config.json``, see `listwise.models.scorers.configs.HybridConfig`.
         out: the directory, made where missing.
     """
     out.mkdir(parents=True, exist_ok=True)

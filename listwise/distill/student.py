@@ -37,7 +37,7 @@ class _Encoded(NamedTuple):
 
 
 class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed to check types
-    """Scores passages as `listwise.models.onnx.Hybrid` does.
+    """Scores passages as `listwise.models.scorers.hybrid.Hybrid` does.
 
     Args:
         dense: directory of a BERT encoder whose mean states and states are compared by cosine.

@@ -5,51 +5,54 @@ Nothing here reaches for the network: a model that is not on this machine is an 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from listwise.errors import ConfigError, MissingExtra, UnknownModel
-from listwise.models.base import LongPassages, Scorer
-from listwise.models.onnx import (
-    BiEncoder,
+from listwise.errors import ConfigError, UnknownModel
+from listwise.models.base import LongPassages
+from listwise.models.scorers.bi_encoder import BiEncoder
+from listwise.models.scorers.configs import (
     BiEncoderConfig,
-    Config,
-    CrossEncoder,
     CrossEncoderConfig,
-    Hybrid,
-    Network,
-    Reader,
+    architecture,
+    labels,
+    longest_input,
+    our_config,
+    read_settings,
 )
+from listwise.models.scorers.cross_encoder import CrossEncoder, GraphClassifier
+from listwise.models.scorers.hybrid import Hybrid
+from listwise.models.scorers.network import Network
+from listwise.models.scorers.passages import Kind, PassageScorer
+from listwise.models.scorers.reading import Reader
 
 EMBEDDED = Path(__file__).parent.parent / "embedded"
 """The model that comes with the package."""
 GRAPHS = ("model.onnx", "onnx/model.onnx")
-"""Where a directory may keep its graph."""
-LONGEST = 512
-"""Tokens that a Hugging Face model reads at most, even where it could read more."""
+"""Where a directory may keep its graph; any other name, as FlashRank's, if it is the only graph."""
 
 
-def load_scorer(name: str, long_passages: LongPassages = "first") -> Scorer:
+def load_scorer(name: str, long_passages: LongPassages = "first") -> PassageScorer:
     """Load a local model; takes well under a second for one of ours.
 
     Args:
         name: ``embedded``, a directory, or the name of a Hugging Face model in the local cache. A directory is
-            ours, with a ``kind`` in its ``config.json``, or any cross-encoder of Hugging Face.
+            ours, with a ``kind`` in its ``config.json``; a cross-encoder of Hugging Face or FlashRank; a monoT5; or
+            a late-interaction model of PyLate or Stanford. See docs/local-models.md.
+        long_passages: how a passage is read that is longer than the model can read at once.
 
     Raises:
         UnknownModel: nothing goes by that name, here or in the cache; says the command that fetches it.
-        ConfigError: the directory is incomplete, or a file in it is malformed.
-        MissingExtra: the model comes without an ONNX graph and sentence-transformers is not installed.
+        ConfigError: the directory is incomplete, a file in it is malformed, or it wants code of its own run.
+        MissingExtra: the model comes without an ONNX graph and what runs it is not installed.
     """
+    return PassageScorer(name, _kind(_directory(name), name), long_passages)
+
+
+def _directory(name: str) -> Path:
     if name == "embedded":
-        return _load_directory(EMBEDDED, name)
-    if Path(name).is_dir():
-        return _load_directory(Path(name), name)
-    return _load_directory(_cached_snapshot(name), name)
+        return EMBEDDED
+    return Path(name) if Path(name).is_dir() else _cached_snapshot(name)
 
 
 def _cached_snapshot(name: str) -> Path:
@@ -71,90 +74,77 @@ def _cached_snapshot(name: str) -> Path:
     return Path(found).parent
 
 
-def _load_directory(path: Path, name: str) -> Scorer:
-    settings = _read_settings(path)
-    graph = next((path / place for place in GRAPHS if (path / place).is_file()), None)
-    config = _ours(path, settings) if "kind" in settings else _hugging_face(path, settings)
+def _kind(path: Path, name: str) -> Kind:
+    settings = read_settings(path / "config.json", needed=not (path / "modules.json").is_file())
+    graph = _graph(path)
+    if "kind" in settings:
+        return _ours(path, name, settings, graph)
+    if graph is not None:
+        return _graph_of_another(path, graph, settings)
+    return _pretrained(path, name, settings)
+
+
+def _graph(path: Path) -> Path | None:
+    usual = next((path / place for place in GRAPHS if (path / place).is_file()), None)
+    others = sorted(path.glob("*.onnx"))
+    return usual or (others[0] if len(others) == 1 else None)
+
+
+def _ours(path: Path, name: str, settings: dict[str, Any], graph: Path | None) -> Kind:
+    config = our_config(path, settings)
     if graph is None:
-        return _without_graph(path, name, config)
-    network, reader = Network(graph), Reader(path / "tokenizer.json", config.max_tokens)
+        raise _no_graph(path, name)
+    network, reader = Network(graph), Reader.of(path / "tokenizer.json", config.max_tokens)
     match config:
         case CrossEncoderConfig():
-            return CrossEncoder(name, reader, network)
+            return CrossEncoder(reader, GraphClassifier(network))
         case BiEncoderConfig():
-            return BiEncoder(name, reader, network, config)
+            return BiEncoder(reader, network, config)
         case _:
-            return Hybrid(name, reader, network, config)
+            return Hybrid(reader, network, config)
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as exc:
-        raise ConfigError(f"{path} is no model: it has no config.json") from exc
-    except ValueError as exc:
-        raise ConfigError(f"{path / 'config.json'} is not JSON: {exc}") from exc
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path / 'config.json'} is not a JSON object")
-    return settings
+def _graph_of_another(path: Path, graph: Path, settings: dict[str, Any]) -> Kind:
+    """A cross-encoder by Hugging Face or FlashRank; where the settings do not say so, the graph may."""
+    reader, network = Reader.of(path / "tokenizer.json", longest_input(path, settings)), Network(graph)
+    if settings.get("architectures") or network.labels not in {1, 2}:
+        _check_classifier(path, settings)
+    return CrossEncoder(reader, GraphClassifier(network))
 
 
-def _ours(path: Path, settings: dict[str, Any]) -> Config:
-    try:
-        config: Config = TypeAdapter[Config](Config).validate_python(settings)
-    except ValidationError as exc:
-        raise ConfigError(f"{path / 'config.json'}: {exc}") from exc
-    return config
+def _pretrained(path: Path, name: str, settings: dict[str, Any]) -> Kind:
+    """A model of Hugging Face that comes as weights only."""
+    from listwise.models.scorers.late_settings import is_late
+    from listwise.models.scorers.pretrained import TorchClassifier, reader_of, refuse_code
+
+    weights = [*path.rglob("*.safetensors"), *path.rglob("pytorch_model*.bin")]
+    if is_late(path, settings):
+        from listwise.models.scorers.late_interaction import LateInteraction
+
+        refuse_code(path, settings)
+        return LateInteraction(name, path)
+    if settings.get("model_type") == "t5" and architecture(settings) == "T5ForConditionalGeneration":
+        from listwise.models.scorers.monot5 import MonoT5
+
+        return MonoT5(name, path, longest_input(path, settings))
+    _check_classifier(path, settings)
+    refuse_code(path, settings)
+    if not weights:
+        raise _no_graph(path, name)
+    classifier = TorchClassifier(name, path)
+    return CrossEncoder(reader_of(path, longest_input(path, settings)), classifier)
 
 
-def _hugging_face(path: Path, settings: dict[str, Any]) -> Config:
-    """Read the settings of a cross-encoder as `transformers` writes them."""
-    architectures = settings.get("architectures") or []
-    labels = len(settings.get("id2label") or ()) or int(settings.get("num_labels", 2))
-    if not any(str(one).endswith("ForSequenceClassification") for one in architectures) or labels > 2:
+def _no_graph(path: Path, name: str) -> ConfigError:
+    return ConfigError(
+        f"{path} holds no {' or '.join(GRAPHS)} and no weights; fetch the model anew with: hf download {name}"
+    )
+
+
+def _check_classifier(path: Path, settings: dict[str, Any]) -> None:
+    named, count = settings.get("architectures") or [], labels(settings)
+    if not any(str(one).endswith("ForSequenceClassification") for one in named) or count > 2:
         raise ConfigError(
-            f"{path} is no cross-encoder: {architectures} with {labels} labels, where a model for sequence "
+            f"{path} is no cross-encoder: {named} with {count} labels, where a model for sequence "
             "classification with one label or two is needed"
         )
-    positions = int(settings.get("max_position_embeddings", LONGEST))
-    return CrossEncoderConfig(kind="cross-encoder", max_tokens=min(LONGEST, positions))
-
-
-def _without_graph(path: Path, name: str, config: Config) -> Scorer:
-    """A cross-encoder that comes as weights only: run by sentence-transformers."""
-    if not isinstance(config, CrossEncoderConfig) or not any(path.glob("*.safetensors")):
-        raise ConfigError(f"{path} holds no {' or '.join(GRAPHS)}; fetch the model anew with: hf download {name}")
-    return TorchCrossEncoder(name, path, config)
-
-
-class TorchCrossEncoder:
-    """A cross-encoder of Hugging Face without an ONNX graph, run by sentence-transformers.
-
-    Raises:
-        MissingExtra: sentence-transformers is not installed.
-    """
-
-    def __init__(self, name: str, path: Path, config: CrossEncoderConfig) -> None:
-        try:
-            from sentence_transformers import CrossEncoder as Pretrained
-            from torch.nn import Identity
-        except ImportError as exc:
-            raise MissingExtra(f"the local model {name!r}, which has no ONNX graph,", "cross-encoder") from exc
-        self.name = name
-        self._model = Pretrained(
-            str(path),
-            max_length=config.max_tokens,
-            activation_fn=Identity(),
-            device="cpu",
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-
-    def score(self, query: str, passages: Sequence[str]) -> list[float]:
-        """The logit of relevance, or the difference of the two logits, a passage."""
-        if not passages:
-            return []
-        pairs = [(query, passage) for passage in passages]
-        logits = self._model.predict(pairs, convert_to_numpy=True, show_progress_bar=False)
-        relevant = logits[:, 1] - logits[:, 0] if logits.ndim == 2 and logits.shape[1] == 2 else logits.reshape(-1)
-        return [float(score) for score in relevant]

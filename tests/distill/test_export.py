@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("onnx", reason="needs the extra listwise[train]")
 
@@ -28,6 +30,51 @@ def test_int4_tables_come_back_within_a_step() -> None:
     error = np.abs(back.reshape(7, 64) - table)
     assert packed.shape == (7, 32)
     assert np.sqrt(np.mean(error**2)) < 0.12
+
+
+def _weights(random: np.random.Generator, layers: int, width: int, wide: int) -> dict[str, NDArray[Any]]:
+    """Random parameters of a BERT with a vocabulary of 50 and 40 positions."""
+    shapes = {
+        "embeddings.word_embeddings": (50, width),
+        "embeddings.position_embeddings": (40, width),
+        "embeddings.token_type_embeddings": (2, width),
+    }
+    inner = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
+    for layer in range(layers):
+        name = f"encoder.layer.{layer}"
+        shapes |= {f"{name}.{part}": (width, width) for part in inner}
+        shapes |= {f"{name}.intermediate.dense": (wide, width), f"{name}.output.dense": (width, wide)}
+    weights = {f"{name}.weight": random.normal(size=shape) for name, shape in shapes.items()}
+    weights |= {f"{name}.bias": random.normal(size=shape[0]) for name, shape in shapes.items()}
+    norms = [f"encoder.layer.{layer}.{part}" for layer in range(layers) for part in ("attention.output", "output")]
+    for name in ("embeddings", *norms):
+        weights |= {f"{name}.LayerNorm.weight": np.ones(width), f"{name}.LayerNorm.bias": np.zeros(width)}
+    return {name: value.astype(np.float32) for name, value in weights.items()}
+
+
+def test_the_first_token_alone_is_as_among_all_and_kinds_and_padding_count(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from onnx import TensorProto, helper
+
+    weights = _weights(np.random.default_rng(0), layers=2, width=32, wide=64)
+    layers = {name.removesuffix(".weight"): (-20.0, 20.0) for name in weights if name.endswith(".weight")}
+    encoder = graphs.Encoder("bert", weights, layers, heads=2, table_bits=8)
+    graph, inputs = graphs.GraphBuilder(), ("ids", "mask", "kinds")
+    outputs = {"all": (encoder.hidden(graph, *inputs), 3), "first": (encoder.first(graph, *inputs), 3)}
+    declared = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"]) for name in inputs]
+    graph.save(tmp_path / "model.onnx", declared, outputs)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+
+    def run(ids: list[int], mask: list[int], kinds: list[int]) -> list[NDArray[Any]]:
+        fed = dict(zip(inputs, (np.array([row], np.int64) for row in (ids, mask, kinds)), strict=True))
+        return list(session.run(["all", "first"], fed))
+
+    every, first = run([5, 6, 7], [1, 1, 1], [0, 1, 1])
+    assert first[:, 0] == pytest.approx(every[:, 0], abs=1e-4)
+    padded, _ = run([5, 6, 7, 9], [1, 1, 1, 0], [0, 1, 1, 0])
+    assert padded[:, :3] == pytest.approx(every, abs=1e-4)
+    other, _ = run([5, 6, 7], [1, 1, 1], [0, 0, 0])
+    assert np.abs(other - every).max() > 0.1
 
 
 @pytest.mark.slow

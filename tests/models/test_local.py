@@ -6,19 +6,19 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from listwise.errors import ConfigError, MissingExtra, UnknownModel
 from listwise.models.base import Scorer
 from listwise.models.local import load_scorer
-from listwise.models.onnx import cut
+from listwise.models.scorers.memory import ENTRY_BYTES, Memory
+from listwise.models.scorers.passages import Array
 
 QUERY = "why is the sky blue"
 PASSAGES = [
@@ -92,14 +92,6 @@ def test_scoring_loads_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
-@given(st.lists(st.integers(1, 300)).map(sorted), st.integers(1, 1000))
-def test_cut_keeps_every_text_once_and_within_bounds(lengths: list[int], tokens: int) -> None:
-    runs = [lengths[run] for run in cut(lengths, tokens)]
-    assert [length for run in runs for length in run] == lengths
-    assert all(run for run in runs)
-    assert all(len(run) == 1 or max(run) * len(run) <= tokens for run in runs)
-
-
 def test_a_hugging_face_cross_encoder_works_as_it_is(tmp_path: Path) -> None:
     _hugging_face(tmp_path, labels=1, place="onnx/model.onnx")
     assert load_scorer(str(tmp_path)).score("good", ["bad", "good good", ""]) == [3.0, 6.0, 2.0]
@@ -114,6 +106,65 @@ def test_a_classifier_of_many_labels_is_no_cross_encoder(tmp_path: Path) -> None
     _hugging_face(tmp_path, labels=3, place="model.onnx")
     with pytest.raises(ConfigError, match="3 labels"):
         load_scorer(str(tmp_path))
+
+
+def test_a_graph_of_flashrank_may_have_any_name(tmp_path: Path) -> None:
+    _hugging_face(tmp_path, labels=1, place="flashrank-tiny_Q.onnx")
+    (tmp_path / "tokenizer_config.json").write_text('{"model_max_length": 16, "pad_token": "[PAD]"}')
+    assert load_scorer(str(tmp_path)).score("good", ["bad", "good " * 100]) == [3.0, 2.0 * 16]
+
+
+def test_a_graph_is_read_where_the_weights_would_want_code_run(tmp_path: Path) -> None:
+    _hugging_face(tmp_path, labels=1, place="onnx/model.onnx")
+    settings = json.loads((tmp_path / "config.json").read_text())
+    settings["auto_map"] = {"AutoModelForSequenceClassification": "model.Reranker"}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    assert load_scorer(str(tmp_path)).score("good", ["bad"]) == [3.0]
+    (tmp_path / "onnx" / "model.onnx").rename(tmp_path / "model.safetensors")
+    with pytest.raises(ConfigError, match="not run here"):
+        load_scorer(str(tmp_path))
+
+
+def test_half_of_an_input_is_for_the_query_at_most(tmp_path: Path) -> None:
+    _hugging_face(tmp_path, labels=1, place="model.onnx")
+    scorer = load_scorer(str(tmp_path), "max")
+    # The query's ids sum to 2 * 256; of 600 tokens, the last chunk starts at 2 * 192 and has 116 bad and 100 good.
+    seen = scorer.read("good " * 400, ["bad", "bad " * 500 + "good " * 100])
+    assert list(seen.scores) == [512 + 1, 512 + 116 + 2 * 100]
+    assert (seen.cut, seen.chunked) == (0, 1)
+
+
+def test_a_passage_that_returns_is_not_encoded_again() -> None:
+    encoded: list[list[int]] = []
+
+    def encode(pieces: Sequence[Sequence[int]]) -> Iterator[tuple[int, Array]]:
+        encoded.extend(map(list, pieces))
+        return iter((place, np.full(100, sum(ids), np.float32)) for place, ids in enumerate(pieces))
+
+    memory = Memory(most_bytes=2 * (400 + ENTRY_BYTES))
+    seen = dict(memory.recall([[1], [2], [1]], encode))
+    assert [float(seen[place][0]) for place in range(3)] == [1.0, 2.0, 1.0]
+    assert dict(memory.recall([[1]], encode))[0][0] == 1.0
+    assert encoded == [[1], [2]]
+    list(memory.recall([[3]], encode))
+    assert memory.held_bytes <= 2 * (400 + ENTRY_BYTES)
+    list(memory.recall([[1], [2]], encode))
+    assert encoded == [[1], [2], [3], [2]]
+
+
+def test_threads_share_a_memory() -> None:
+    def encode(pieces: Sequence[Sequence[int]]) -> Iterator[tuple[int, Array]]:
+        return iter((place, np.full(10, ids[0], np.float32)) for place, ids in enumerate(pieces))
+
+    memory = Memory(most_bytes=20 * (40 + ENTRY_BYTES))
+
+    def ask(start: int) -> bool:
+        pieces = [[start + place % 50] for place in range(200)]
+        return all(made[0] == pieces[place][0] for place, made in memory.recall(pieces, encode))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(ask, range(40)))
+    assert 0 < memory.held_bytes <= 20 * (40 + ENTRY_BYTES)
 
 
 def test_a_bi_encoder_compares_mean_states(tmp_path: Path) -> None:
@@ -230,7 +281,7 @@ def _tokenizer(folder: Path) -> None:
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
 
-    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "good": 2, "bad": 1}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "good": 2}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))

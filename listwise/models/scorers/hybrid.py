@@ -1,0 +1,67 @@
+"""Hybrids: query and passage apart, as one vector, as a vector a token, and as weighted terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from listwise.models.scorers.configs import HybridConfig
+from listwise.models.scorers.network import Network
+from listwise.models.scorers.passages import Floats, Ids
+from listwise.models.scorers.reading import Reader
+
+
+class Hybrid:
+    """Compares a query and a passage by meaning as a whole, by meaning token for token, and by weighted terms.
+
+    The graph is one of `listwise.distill.export`, which describes its inputs and outputs.
+    """
+
+    def __init__(self, reader: Reader, network: Network, config: HybridConfig) -> None:
+        self.reader, self._network, self._config = reader, network, config
+
+    def ask(self, query: str) -> _Likeness:
+        """A query is cut where a passage is."""
+        room = self.reader.max_tokens - self.reader.single.tokens
+        every = np.arange(self.reader.vocabulary, dtype=np.int64)
+        nothing = np.zeros((1, self._network.width("query_states")), np.float32)
+        [about], [states], [weights] = self._network.run(
+            self.reader.single.around(self.reader.ids(query, room)),
+            ("dense", "states", "sparse"),
+            terms=every,
+            query_states=nothing,
+        )
+        terms = np.argsort(-weights, kind="stable")[: self._config.query_terms]
+        return _Likeness(self.reader, self._network, self._config, about, states, terms, weights[terms])
+
+
+class _Likeness:
+    """A query's vector [hidden], its tokens' vectors [tokens, hidden], its heaviest terms and weights [terms]."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        network: Network,
+        config: HybridConfig,
+        about: Floats,
+        states: Floats,
+        terms: Ids,
+        weights: Floats,
+    ) -> None:
+        self.room = reader.max_tokens - reader.single.tokens
+        self._reader, self._network, self._config = reader, network, config
+        self._about, self._states, self._terms = about, states, terms
+        self._weights = config.sparse_weight * weights
+
+    def score(self, pieces: Sequence[Sequence[int]]) -> Floats:
+        """The weighted sum of the three, a piece."""
+        return np.array(self._network.each(self._one, pieces), np.float32)
+
+    def _one(self, piece: Sequence[int]) -> float:
+        text = self._reader.single.around(piece)
+        [dense], [late], [sparse] = self._network.run(
+            text, ("dense", "late", "sparse"), terms=self._terms, query_states=self._states
+        )
+        likeness = self._config.dense_weight * (dense * self._about).sum()
+        return float(likeness + self._config.late_weight * late.mean() + (sparse * self._weights).sum())
