@@ -1,7 +1,7 @@
 """The schedule of `listwise distill`: epochs over lessons, checks on held-out queries, early stop, checkpoints.
 
-What a step learns follows from the recipe and the number of the step alone. So a training that was interrupted, even
-by ``kill -9``, ends in the same weights as one that was not.
+What a step learns follows from the recipe and the number of the step alone. So a training that was interrupted,
+even by ``kill -9``, ends in the same weights as one that was not.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ def _windows(path: str | Path) -> dict[str, list[Utilities]]:
     """The windows of a trace that were put in order, as `listwise.types.WindowTrace` describes them."""
     windows: dict[str, list[Utilities]] = {}
     lines = 0
-    for lines, record in json_lines(path):  # noqa: B007
+    for lines, record in json_lines(path):
         qid, docids, order = (record.get(name) for name in ("qid", "docids", "permutation"))
         if not isinstance(qid, str) or not isinstance(docids, list) or "permutation" not in record:
             raise InputError(
