@@ -35,8 +35,8 @@ def export_cross_encoder(model: PairEncoder, pairs: Sequence[tuple[str, str]], o
     """
     model.cpu()
     ranges = _observe(model, pairs)
-    for name, bits in (("model.onnx", 8), ("model.fp32.onnx", 32)):
-        write_beside(out / name, _graph(model, ranges, bits))
+    write_beside(out / "model.onnx", _graph(model, ranges, 8))
+    write_beside(out / "model.fp32.onnx", _graph(model, ranges, 32))
     weights = {name: value.contiguous() for name, value in model.network.state_dict().items()}
     write_beside(out / "model.safetensors", save(weights, {"format": "pt"}))
     write_beside(out / "tokenizer.json", bare_tokenizer(model.start / "tokenizer.json").encode())
@@ -71,7 +71,8 @@ def _graph(model: PairEncoder, ranges: dict[str, Range], bits: Literal[8, 32]) -
     )
     logits = graph.dense(pooled, "classifier", weights["classifier.weight"], weights["classifier.bias"])
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"]) for name in names]
-    return graph.model(inputs, {"logits": (logits, 2)}).SerializeToString()
+    content: bytes = graph.model(inputs, {"logits": (logits, 2)}).SerializeToString()
+    return content
 
 
 def _settings(model: PairEncoder) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class GraphBuilder:
     def constant(self, name: str, value: Array) -> str:
         """Store a tensor once; the same name again is the same tensor."""
         if name not in self._initializers:
-            self._initializers[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+            self._initializers[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def ints(self, *values: int) -> str:

@@ -45,11 +45,16 @@ def load_scorer(name: str) -> Scorer:
         ConfigError: the directory is incomplete, or a file in it is malformed.
         MissingExtra: the model comes without an ONNX graph and sentence-transformers is not installed.
     """
-    if name == "embedded":
-        return _load_directory(EMBEDDED, name)
-    if Path(name).is_dir():
-        return _load_directory(Path(name), name)
-    return _load_directory(_cached_snapshot(name), name)
+    return _load_directory(EMBEDDED if name == "embedded" else directory_of(name), name)
+
+
+def directory_of(name: str) -> Path:
+    """The directory of that name, or the one that holds the Hugging Face model of that name in the local cache.
+
+    Raises:
+        UnknownModel: there is neither.
+    """
+    return Path(name) if Path(name).is_dir() else _cached_snapshot(name)
 
 
 def _cached_snapshot(name: str) -> Path:
