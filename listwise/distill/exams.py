@@ -47,11 +47,13 @@ def dcg(gains: Sequence[float]) -> float:
 
 
 def held_out(qids: Collection[str], share: float, seed: int) -> set[str]:
-    """The queries to hold out: a share, of at least one and at most `MOST_QUERIES`; none for a share of 0."""
+    """The queries to hold out: a share, of at least one and at most `MOST_QUERIES`, and never all; none for a share
+    of 0."""
     if not share:
         return set()
-    shuffled = np.random.default_rng(seed).permutation(sorted(qids)).tolist()
-    return set(shuffled[: min(MOST_QUERIES, max(1, round(share * len(qids))))])
+    ordered = sorted(qids)
+    count = min(MOST_QUERIES, len(ordered) - 1, max(1, round(share * len(ordered))))
+    return {ordered[place] for place in np.random.default_rng(seed).permutation(len(ordered))[:count]}
 
 
 def exams_by_judges(requests: Sequence[Request], qrels: Qrels) -> list[Exam]:
