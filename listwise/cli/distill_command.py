@@ -208,6 +208,7 @@ def _ready(threads: int | None) -> None:
         import transformers  # noqa: F401
     except ImportError as error:
         raise MissingExtra("training", "train") from error
+    torch.set_flush_denormal(True)
     if threads:
         torch.set_num_threads(threads)
 

@@ -1,6 +1,8 @@
 """A cross-encoder in training: a BERT that reads query and passage together and gives one logit.
 
 The trainer knows no epochs and no files: a caller puts lessons to it, one step at a time, at a rate of his choice.
+It leaves the process as it is; a program of its own is faster with ``torch.set_flush_denormal(True)``, and, where
+other programs run beside it, with ``OMP_WAIT_POLICY=PASSIVE`` in its environment from the start.
 
     model = PairEncoder(Path("MiniLM-L6"), max_tokens=256)
     trainer = Trainer(model)
@@ -110,7 +112,6 @@ class Trainer:
             [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
             fused=True,
         )
-        torch.set_flush_denormal(True)
         self.half = half_precision(model.device)
 
     def step(self, lessons: Sequence[Lesson], rate: float) -> float:

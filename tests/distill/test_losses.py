@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch", reason="needs the extra listwise[train]")
-pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
+pytest.importorskip("torch", reason="needs the extra listwise[train]")
+
+import torch
 
 from listwise.distill.losses import LOSSES, Loss
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 
 BY_ORDER = ("ranknet", "listmle", "lambda")
 numbers = st.lists(st.integers(-40, 40).map(lambda n: n / 8), min_size=2, max_size=12)
