@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -35,6 +36,7 @@ stops when nDCG@10 on them rises no more, and the best weights are kept. What wa
 Interrupted work keeps its last checkpoint; run the same command again to go on. Needs the extra listwise[train].
 """
 
+LIBRARIES = ("torch", "transformers", "onnx", "safetensors")
 SOURCES: tuple[Source, ...] = ("qrels", "trace", "permutations", "teacher")
 
 
@@ -82,10 +84,10 @@ def command(**options: Any) -> int:
     losses = losses_given(options.pop("losses"))
     if not any(files.values()):
         raise ConfigError("nothing to learn from: give --qrels, --trace, --permutations or --teacher")
-    _ready(options["threads"])
+    if missing := [name for name in LIBRARIES if find_spec(name) is None]:
+        raise MissingExtra(f"training, without {missing[0]},", "train")
     corpus = options["corpus"]
-    requests = requests_given(options)
-    return distill_all(requests, corpus, files, losses, options)
+    return distill_all(requests_given(options), corpus, files, losses, options)
 
 
 def losses_given(named: tuple[str, ...]) -> dict[Source, LossName]:
@@ -118,19 +120,21 @@ def distill_all(
 ) -> int:
     """Read the teachers, train, and say what came of it; returns the exit code."""
     from listwise.cli.training_screen import following_training
-    from listwise.distill.distillation import distil, make_task
-    from listwise.distill.fitting import Interrupted, Recipe
     from listwise.distill.opinions import read_opinions
     from listwise.formats import read_qrels
     from listwise.models.local import directory_of
 
     opinions = [read_opinions(source, path) for source, paths in files.items() for path in paths]
     judgements = read_qrels(options["measure_with"]) if options["measure_with"] else None
-    start = directory_of(options["start"])
+    start, texts = directory_of(options["start"]), _other_texts(requests, opinions, corpus)
+    _ready(options["threads"])
+    from listwise.distill.distillation import distil, make_task
+    from listwise.distill.fitting import Interrupted, Recipe
+
     task = make_task(
         requests,
         opinions,
-        texts=_other_texts(requests, opinions, corpus),
+        texts=texts,
         losses=losses,
         share=options["held_out"],
         seed=options["seed"],
@@ -196,18 +200,11 @@ class _Stop:
 
 
 def _ready(threads: int | None) -> None:
-    """Load torch, with threads that sleep while they wait: on a busy machine spinning ones cost a factor of three.
-
-    Raises:
-        MissingExtra: the extra is not installed.
-    """
+    """Load torch, with threads that sleep while they wait: beside other work, spinning ones take three times as
+    long."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        import onnx  # noqa: F401
-        import torch
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise MissingExtra("training", "train") from error
+    import torch
+
     torch.set_flush_denormal(True)
     if threads:
         torch.set_num_threads(threads)

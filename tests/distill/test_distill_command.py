@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra listwise[train]")
 pytest.importorskip("transformers", reason="needs the extra listwise[train]")
 pytest.importorskip("onnx", reason="needs the extra listwise[train]")
+from listwise.cli.distill_command import command
+from listwise.errors import ConfigError, InputError
 from listwise.formats import read_requests
 from listwise.models.local import load_scorer
 from listwise.types import WindowTrace
@@ -31,9 +34,9 @@ FILES = (
 
 
 def start(folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "listwise", "distill", *map(str, arguments)]
+    line = [sys.executable, "-m", "listwise", "distill", *map(str, arguments)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, text=True, stdout=pipe, stderr=pipe, env={**os.environ})
+    return subprocess.Popen(line, cwd=folder, text=True, stdout=pipe, stderr=pipe, env={**os.environ})
 
 
 def distill(folder: Path, *arguments: str | Path) -> tuple[int, str]:
@@ -132,13 +135,13 @@ def test_training_goes_on_from_what_was_written(written: Path) -> None:
 
 
 def test_sigint_keeps_the_last_step_and_kill_9_the_last_checkpoint(bert: Path, collection: Path) -> None:
-    def command(out: str) -> tuple[str | Path, ...]:
+    def arguments(out: str) -> tuple[str | Path, ...]:
         teachers = ("--trace", "trace.jsonl", "--patience", "99", "--check-every", "5", "--epochs", "40")
         return ("--start", bert, "--out", out, "--requests", "requests.jsonl", *teachers, *TRAINING)
 
-    assert distill(collection, *command("whole"))[0] == 0
+    assert distill(collection, *arguments("whole"))[0] == 0
     for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        process = start(collection, *command("part"))
+        process = start(collection, *arguments("part"))
         state = collection / "part" / "checkpoint" / "state.safetensors"
         before = state.stat().st_mtime_ns if state.exists() else 0
         until = time.monotonic() + 120
@@ -151,16 +154,16 @@ def test_sigint_keeps_the_last_step_and_kill_9_the_last_checkpoint(bert: Path, c
         assert process.returncode == code, said
         assert number == signal.SIGKILL or "run the same command again to go on" in said
         assert not (collection / "part" / "model.onnx").exists()
-    assert distill(collection, *command("part"))[0] == 0
+    assert distill(collection, *arguments("part"))[0] == 0
     for name in ("model.safetensors", "model.onnx", "model.fp32.onnx"):
         assert (collection / "part" / name).read_bytes() == (collection / "whole" / name).read_bytes()
     assert not (collection / "part" / "checkpoint").exists()
 
 
 def test_the_trace_of_a_rerank_teaches(written: Path) -> None:
-    command = [sys.executable, "-m", "listwise", "rerank", "--requests", "requests.jsonl", "--local", "none"]
+    rerank = [sys.executable, "-m", "listwise", "rerank", "--requests", "requests.jsonl", "--local", "none"]
     llm = ["--llm", "sim/strong,qrels=qrels.txt", "--escalate", "always", "--trace", "llm.jsonl", "--out", "o.trec"]
-    subprocess.run([*command, *llm], cwd=written, check=True, capture_output=True)
+    subprocess.run([*rerank, *llm], cwd=written, check=True, capture_output=True)
     known = set(WindowTrace.__dataclass_fields__)
     assert set(json.loads((written / "llm.jsonl").read_text().splitlines()[0])) == known
     code, said = distill(
@@ -171,9 +174,21 @@ def test_the_trace_of_a_rerank_teaches(written: Path) -> None:
     assert "| llm.jsonl | trace | ranknet | 19 | 19 |" in (written / "traced" / "CARD.md").read_text()
 
 
-def test_mistakes_are_said_before_any_training(bert: Path, collection: Path, tmp_path: Path) -> None:
-    base = ("--requests", "requests.jsonl", "--out", "out")
+def test_a_mistake_ends_with_2_and_writes_nothing(bert: Path, collection: Path) -> None:
     (collection / "bad.txt").write_text("q1 0 d1.1 1\nq1 0 d1.2 good\n")
+    code, said = distill(
+        collection, "--requests", "requests.jsonl", "--out", "out", "--start", bert, "--qrels", "bad.txt"
+    )
+    assert code == 2
+    assert said == "listwise: bad.txt:2: the grade 'good' is not a whole number\n"
+    assert not (collection / "out").exists()
+
+
+def test_mistakes_are_said_before_any_training(
+    bert: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(collection)
+    monkeypatch.setattr("torch.set_flush_denormal", lambda on: None)  # of the whole process
     (collection / "other.txt").write_text("x9 0 d1.1 1\n")
     other = tmp_path / "roberta"
     other.mkdir()
@@ -182,7 +197,6 @@ def test_mistakes_are_said_before_any_training(bert: Path, collection: Path, tmp
     three = make_bert(tmp_path / "three", labels=3)
     for arguments, expected in (
         (("--start", bert), "nothing to learn from"),
-        (("--start", bert, "--qrels", "bad.txt"), "bad.txt:2"),
         (("--start", bert, "--qrels", "gone.txt"), "gone.txt"),
         (("--start", bert, "--qrels", "other.txt"), "no query in common"),
         (("--start", bert, "--qrels", "qrels.txt", "--loss", "hinge"), "--loss hinge"),
@@ -193,7 +207,10 @@ def test_mistakes_are_said_before_any_training(bert: Path, collection: Path, tmp
         (("--start", other, "--qrels", "qrels.txt"), "'roberta'"),
         (("--start", three, "--qrels", "qrels.txt"), "3 labels"),
         (("--start", bert, "--qrels", "qrels.txt", "--device", "cuda"), "CUDA"),
+        (("--start", bert, "--qrels", "qrels.txt", "--out", bert), "would be overwritten"),
+        (("--start", three, "--qrels", "qrels.txt", "--out", bert), "another model"),
     ):
-        code, said = distill(collection, *base, *arguments)
-        assert (code, expected in said) == (2, True), said
+        asked = ["--requests", "requests.jsonl", "--out", "out", *map(str, arguments)]
+        with pytest.raises((ConfigError, InputError), match=re.escape(expected)):
+            command.main(asked, standalone_mode=False)
         assert not (collection / "out").exists()
