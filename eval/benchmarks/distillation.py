@@ -45,7 +45,7 @@ LLM_RUNS = "gpt-3.5-turbo__bm25__top100__*.trec.gz"
 MAX_TOKENS = 192
 SPLIT_SEED = 19
 """Of the halves of DL19."""
-STARTING = Recipe(epochs=12, lessons_a_step=6, passages_a_lesson=8, rate=1e-4, check_every=60, patience=4)
+STARTING = Recipe(epochs=20, lessons_a_step=6, passages_a_lesson=8, rate=1e-4, check_every=100, patience=4)
 LEARNING = Recipe(epochs=2, lessons_a_step=4, passages_a_lesson=16, rate=2e-5, check_every=10, patience=3)
 
 Marks = Mapping[str, float]
@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("part", choices=["start", "recorded", "simulated"])
     parser.add_argument("--data", type=Path, required=True, help="directory of the collections")
     parser.add_argument("--from", dest="origin", type=Path, help="for start: the encoder to begin with")
+    parser.add_argument("--rate", type=float, default=STARTING.rate, help="for start: peak learning rate")
     parser.add_argument("--without", nargs="*", default=[], help="for start: collections to leave out")
     parser.add_argument("--out", type=Path, help="for start: the directory to write")
     parser.add_argument("--start", type=Path, help="the cross-encoder to start from")
@@ -66,14 +67,14 @@ def main() -> None:
     torch.set_flush_denormal(True)
     torch.set_num_threads(chosen.threads)
     if chosen.part == "start":
-        make_start(chosen.data, chosen.origin, chosen.out, chosen.without)
+        make_start(chosen.data, chosen.origin, chosen.out, chosen.without, chosen.rate)
         return
     experiment = recorded if chosen.part == "recorded" else simulated
     for line in experiment(chosen.data, chosen.start, range(chosen.seeds)):
         print(line, flush=True)
 
 
-def make_start(data: Path, origin: Path, out: Path, without: Sequence[str]) -> None:
+def make_start(data: Path, origin: Path, out: Path, without: Sequence[str], rate: float) -> None:
     """Teach an encoder to read query and passage together."""
     sources: list[tuple[str, str, Source, str]] = [
         ("dl22", TEACHER, "teacher", f"{TEACHER}.trec.gz"),
@@ -91,7 +92,8 @@ def make_start(data: Path, origin: Path, out: Path, without: Sequence[str]) -> N
     task = tasks[0]
     for other in tasks[1:]:
         task += other
-    print((distil(task, origin, out, STARTING, max_tokens=MAX_TOKENS, report=print)).best)
+    recipe = replace(STARTING, rate=rate)
+    print(distil(task, origin, out, recipe, max_tokens=MAX_TOKENS, report=print).best)
 
 
 def recorded(data: Path, start: Path, seeds: Iterable[int]) -> Iterable[str]:
