@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from listwise.distill.collections import read_collection
-from listwise.distill.teachers import Lesson, judged_lessons, run_lessons
+from listwise.distill.lessons import Lesson
+from listwise.distill.teachers import judged_lessons, run_lessons
 from listwise.errors import ConfigError
 
 FIRST_STAGE = "bm25"

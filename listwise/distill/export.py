@@ -53,7 +53,7 @@ def export_hybrid(dense: Encoder, sparse: Encoder, tokenizer: Path, settings: Ma
         helper.make_tensor_value_info(asked, TensorProto.FLOAT, ["tokens", dense.table.shape[1]]),
     ]
     graph.save(out / "model.onnx", inputs, outputs)
-    (out / "tokenizer.json").write_text(_bare_tokenizer(tokenizer), encoding="utf-8")
+    (out / "tokenizer.json").write_text(bare_tokenizer(tokenizer), encoding="utf-8")
     (out / "config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
@@ -85,7 +85,7 @@ def _term_weights(graph: GraphBuilder, encoder: Encoder, hidden: str, weight: st
     return graph.op("Log", graph.op("Add", positive, graph.number(1.0)))
 
 
-def _bare_tokenizer(path: Path) -> str:
+def bare_tokenizer(path: Path) -> str:
     """The tokenizer without its own padding and truncation: the loader sets these."""
     stored = json.loads(path.read_text(encoding="utf-8"))
     stored["padding"] = stored["truncation"] = None

@@ -3,7 +3,7 @@
 Linear layers have int8 weights with one scale an output, and read activations in uint8 with scales fixed by
 calibration. So a passage's scores do not depend on its batch mates, as they would with dynamic quantization, whose
 scale is that of the whole batch. Embedding tables are stored in int8 or int4, and only the rows that a text needs
-are unpacked.
+are unpacked. For comparison the same graph is written in float32, too.
 """
 
 from __future__ import annotations
@@ -48,14 +48,15 @@ class Quantized(NamedTuple):
 class GraphBuilder:
     """Collects nodes and initializers; every method returns the name of the tensor that it made."""
 
-    def __init__(self) -> None:
+    def __init__(self, epsilon: float = LAYER_NORM_EPSILON) -> None:
+        self._epsilon = epsilon
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: dict[str, onnx.TensorProto] = {}
 
     def constant(self, name: str, value: Array) -> str:
         """Store a tensor once; the same name again is the same tensor."""
         if name not in self._initializers:
-            self._initializers[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+            self._initializers[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def ints(self, *values: int) -> str:
@@ -95,6 +96,15 @@ class GraphBuilder:
             domain=MICROSOFT,
         )
 
+    def dense(self, x: str, name: str, weight: Array, bias: Array) -> str:
+        """``x @ weight.T + bias`` with float32 weights; ``weight`` is [outputs, inputs]."""
+        product = self.op("MatMul", x, self.constant(f"{name}.weight", weight.astype(np.float32).T))
+        return self.op("Add", product, self.constant(f"{name}.bias", bias.astype(np.float32)))
+
+    def rows(self, name: str, table: Array, indices: str) -> str:
+        """Rows of a table stored in float32."""
+        return self.op("Gather", self.constant(name, table.astype(np.float32)), indices)
+
     def rows8(self, name: str, table: Array, indices: str) -> str:
         """Rows of a table stored in int8 with one scale a row."""
         scale = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-8) / 127
@@ -122,12 +132,18 @@ class GraphBuilder:
         """Layer normalisation over the last axis with ``name``'s weight and bias."""
         gain = self.constant(f"{x}.gain", weights[f"{name}.weight"])
         bias = self.constant(f"{x}.bias", weights[f"{name}.bias"])
-        return self.op("LayerNormalization", x, gain, bias, axis=-1, epsilon=LAYER_NORM_EPSILON)
+        return self.op("LayerNormalization", x, gain, bias, axis=-1, epsilon=self._epsilon)
 
     def save(
         self, path: Path, inputs: Sequence[onnx.ValueInfoProto], outputs: Mapping[str, tuple[str, int]]
     ) -> None:
-        """Check the graph and write it; ``outputs`` maps the public names to tensors and their ranks."""
+        """Check the graph and write it, see `model`."""
+        onnx.save(self.model(inputs, outputs), path)
+
+    def model(
+        self, inputs: Sequence[onnx.ValueInfoProto], outputs: Mapping[str, tuple[str, int]]
+    ) -> onnx.ModelProto:
+        """The graph, checked; ``outputs`` maps the public names to tensors and their ranks."""
         for public, (tensor, _) in outputs.items():
             self._nodes.append(helper.make_node("Identity", [tensor], [public]))
         declared = [
@@ -141,7 +157,7 @@ class GraphBuilder:
         model = helper.make_model(graph, opset_imports=opsets, producer_name="listwise")
         model.ir_version = 9
         onnx.checker.check_model(model)
-        onnx.save(model, path)
+        return model
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +169,8 @@ class Encoder:
     ranges: Mapping[str, Range]
     """What each linear layer was given, by its name."""
     heads: int
-    table_bits: Literal[4, 8]
+    table_bits: Literal[4, 8, 32]
+    """32 for a graph that is in float32 as a whole."""
 
     @property
     def layers(self) -> int:
@@ -167,7 +184,7 @@ class Encoder:
 
     def tokens(self, graph: GraphBuilder, ids: str) -> str:
         """Rows of the table of tokens."""
-        look_up = graph.rows4 if self.table_bits == 4 else graph.rows8
+        look_up = {4: graph.rows4, 8: graph.rows8, 32: graph.rows}[self.table_bits]
         return look_up(f"{self.name}.tokens", self.table, ids)
 
     def hidden(self, graph: GraphBuilder, ids: str, mask: str, kinds: str = "") -> str:
@@ -192,6 +209,10 @@ class Encoder:
 
     def linear(self, graph: GraphBuilder, x: str, *names: str) -> list[str]:
         """The linear layers ``names`` of this encoder, all of one input."""
+        if self.table_bits == 32:
+            return [
+                graph.dense(x, name, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]) for name in names
+            ]
         stored = graph.quantized(x, f"{self.name}.{names[0]}", self.ranges[names[0]])
         return [
             graph.linear(
@@ -206,8 +227,9 @@ class Encoder:
         length = graph.op("Gather", graph.op("Shape", ids), graph.constant("one", np.array(1, np.int64)))
         zero, one = graph.constant("zero", np.array(0, np.int64)), graph.constant("one", np.array(1, np.int64))
         places = graph.op("Range", zero, length, one)
+        look_up = graph.rows if self.table_bits == 32 else graph.rows8
         # The first kind of segment goes into the positions, and only what another one differs by is added.
-        placed = graph.rows8(f"{self.name}.positions", positions + segments[0], places)
+        placed = look_up(f"{self.name}.positions", positions + segments[0], places)
         x = graph.op("Add", self.tokens(graph, ids), placed)
         if kinds:
             other = graph.constant(f"{self.name}.kinds", (segments - segments[0]).astype(np.float32))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import BertForMaskedLM, BertModel
 
+from listwise.distill.calibration import Watch
 from listwise.distill.graph import Encoder, Range
 
 TEXTS_AT_ONCE = 16
@@ -129,32 +130,16 @@ def encoders(student: Student, texts: Sequence[str]) -> tuple[Encoder, Encoder]:
 
 def _observe(student: Student, texts: Sequence[str]) -> dict[str, dict[str, Range]]:
     """The range of what each linear layer is given, padding apart: encoder to layer to range."""
-    ranges: dict[str, dict[str, Range]] = {"dense": {}, "sparse": {}}
-    shown = torch.ones(1, 1, dtype=torch.bool)
-
-    def watch(seen: dict[str, Range], name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def see(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            values = inputs[0][shown]
-            low, high = seen.get(name, (0.0, 0.0))
-            seen[name] = min(low, float(values.min())), max(high, float(values.max()))
-
-        return see
-
-    watched = [
-        module.register_forward_pre_hook(watch(ranges[part], _plain(name)))
-        for part in ranges
-        for name, module in getattr(student, part).named_modules()
-        if isinstance(module, nn.Linear) and not name.endswith("decoder")
-    ]
-    with torch.no_grad():
+    parts = {"dense": student.dense, "sparse": student.sparse}
+    watches = {name: Watch(part, _plain) for name, part in parts.items()}
+    with torch.no_grad(), watches["dense"], watches["sparse"]:
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             ids, mask = student.tokenize(texts[start : start + TEXTS_AT_ONCE])
-            shown = mask.bool()
+            for watch in watches.values():
+                watch.shown = mask.bool()
             student.dense(ids, mask)
             student.sparse.cls.predictions.transform(student.sparse.bert(ids, mask).last_hidden_state)
-    for handle in watched:
-        handle.remove()
-    return ranges
+    return {name: watch.ranges for name, watch in watches.items()}
 
 
 def _plain(name: str) -> str:

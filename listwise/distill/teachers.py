@@ -6,36 +6,15 @@ scores teach in the same way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
 from listwise.distill.collections import Collection
+from listwise.distill.lessons import Lesson
 
 GRADE_UTILITY = 1.0
 """Utility of one grade: a passage that is a grade better is e times as likely to be the best."""
 RUN_UTILITY = 1.5
 """Utility of one standard deviation of a run's scores."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """One query and what a teacher thinks of some passages for it."""
-
-    qid: str
-    query: str
-    passages: tuple[str, ...]
-    utilities: NDArray[np.float32]
-    """[passages], in the unit of a logit."""
-
-    def draw(self, size: int, rng: np.random.Generator) -> Lesson:
-        """A part of at most ``size`` passages, half of them from the best third."""
-        order = np.argsort(-self.utilities, kind="stable")
-        best, rest = np.split(order, [-(-len(order) // 3)])
-        some = rng.permutation(best)[: size // 2]
-        chosen = np.concatenate([some, rng.permutation(rest)[: size - len(some)]])
-        return Lesson(self.qid, self.query, tuple(self.passages[place] for place in chosen), self.utilities[chosen])
 
 
 def judged_lessons(collection: Collection, first_stage: str) -> list[Lesson]:

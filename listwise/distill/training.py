@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from listwise.distill.lessons import Lesson
 from listwise.distill.student import Student
-from listwise.distill.teachers import Lesson
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,12 +46,15 @@ def load_scorer(name: str, long_passages: LongPassages = "first") -> PassageScor
         ConfigError: the directory is incomplete, a file in it is malformed, or it wants code of its own run.
         MissingExtra: the model comes without an ONNX graph and what runs it is not installed.
     """
-    return PassageScorer(name, _kind(_directory(name), name), long_passages)
+    return PassageScorer(name, _kind(EMBEDDED if name == "embedded" else directory_of(name), name), long_passages)
 
 
-def _directory(name: str) -> Path:
-    if name == "embedded":
-        return EMBEDDED
+def directory_of(name: str) -> Path:
+    """The directory of that name, or the one that holds the Hugging Face model of that name in the local cache.
+
+    Raises:
+        UnknownModel: there is neither.
+    """
     return Path(name) if Path(name).is_dir() else _cached_snapshot(name)
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from listwise.distill.collections import Collection, read_collection
 from listwise.distill.embedded import calibration_texts
-from listwise.distill.teachers import Lesson, judged_lessons, run_lessons
+from listwise.distill.lessons import Lesson
+from listwise.distill.teachers import judged_lessons, run_lessons
 from listwise.errors import InputError
 
 
