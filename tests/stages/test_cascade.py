@@ -1,0 +1,227 @@
+"""Scorers one after another: who reads what, what goes wrong, and what the receipt says of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from listwise import Candidate, ConfigError, Query, Request, Reranker
+from listwise.models.base import ScoredPassages
+from listwise.models.calibration import Calibration
+from listwise.policy import Policy
+from listwise.spend.tab import Budget, Tab
+from listwise.stages.base import Stage
+from listwise.stages.cascade import Cascade
+from listwise.stages.local import LocalStage
+from listwise.stages.scored import Scored
+from tests.loopback import Asked, ScriptedServer, failure
+from tests.loopback.turns import Turn
+
+PRICE = "cohere/rerank-v3.5=search_unit:0.002"
+
+
+def request_of(n: int, *, scored: bool = True) -> Request:
+    return Request(
+        Query("q1", "why is the sky blue"),
+        tuple(Candidate(f"d{at}", f"text {at}", float(-at) if scored else None) for at in range(n)),
+    )
+
+
+class Numbers:
+    """Scores ``text N`` by a multiple of N, and notes what it was given."""
+
+    def __init__(self, name: str, sign: float) -> None:
+        self.name, self._sign, self.given = name, sign, list[str]()
+
+    def score(self, query: str, passages: Sequence[str]) -> list[float]:
+        self.given = list(passages)
+        return [self._sign * float(passage.removeprefix("text ")) for passage in passages]
+
+
+class Broken(Numbers):
+    def score(self, query: str, passages: Sequence[str]) -> list[float]:
+        raise RuntimeError("no")
+
+
+class Careful(Numbers):
+    """Says what it cut, and is calibrated."""
+
+    calibration = Calibration(slope=1.0, intercept=0.0)
+
+    def read(self, query: str, passages: Sequence[str]) -> ScoredPassages:
+        return ScoredPassages(self.score(query, passages), cut=2, chunked=1)
+
+
+def cascade(*stages: tuple[Any, int], **settings: Any) -> Cascade:
+    one = Cascade((), settings.pop("depth", 10), **settings)
+    local: list[tuple[Stage, int]] = [(LocalStage(scorer, one.threads), depth) for scorer, depth in stages]
+    return Cascade(tuple(local), one.depth, one.fusion, one.weight, None, one.threads)
+
+
+async def scored(*stages: tuple[Any, int], request: Request | None = None, **settings: Any) -> Scored:
+    return await cascade(*stages, **settings).score(request or request_of(12), Tab("q1", Budget()))
+
+
+async def test_each_stage_reads_the_best_of_the_one_before() -> None:
+    up, down, last = Numbers("up", 1), Numbers("down", -1), Numbers("last", 1)
+    after = await scored((up, 10), (down, 4), (last, 2))
+    assert up.given == [f"text {at}" for at in range(10)]
+    assert down.given == ["text 9", "text 8", "text 7", "text 6"]
+    assert last.given == ["text 6", "text 7"]
+    assert after.order == (7, 6, 8, 9, 5, 4, 3, 2, 1, 0)
+    assert after.scores is not None
+    assert {at: score for at, score in enumerate(after.scores) if score is not None} == {6: 6.0, 7: 7.0}
+    assert [(stage.scorer, stage.candidates) for stage in after.stages] == [("up", 10), ("down", 4), ("last", 2)]
+    assert after.prior_scores(2) == [7.0, 6.0]
+    assert after.prior_scores(3) is None, "the last scorer says nothing of the third"
+
+
+async def test_where_a_stage_fails_the_order_before_it_stands() -> None:
+    after = await scored((Numbers("up", 1), 10), (Broken("broken", 1), 4))
+    assert after.order == tuple(range(9, -1, -1))
+    assert after.scores == tuple(map(float, range(10)))
+    assert after.degraded == ("the local model broken failed (RuntimeError): the order before it stands",)
+
+
+async def test_first_stage_scores_are_fused_in() -> None:
+    for fusion in ("rrf", "sum"):
+        after = await scored((Numbers("up", 1), 10), fusion=fusion, weight=0.9)
+        assert after.order == tuple(range(10)), fusion
+        assert after.scores == tuple(map(float, range(10))), "raw, whatever it was ordered by"
+        assert (await scored((Numbers("up", 1), 10), fusion=fusion, weight=0.1)).order == tuple(range(9, -1, -1))
+
+
+async def test_missing_first_stage_scores_are_said_once() -> None:
+    stages = ((Numbers("up", 1), 10), (Numbers("again", 1), 5))
+    after = await scored(*stages, request=request_of(12, scored=False), fusion="sum", weight=0.9)
+    assert after.order == tuple(range(9, -1, -1))
+    assert after.degraded == ("first-stage scores are missing: they were not fused in",)
+
+
+async def test_numbers_that_are_none_go_last() -> None:
+    class Odd(Numbers):
+        def score(self, query: str, passages: Sequence[str]) -> list[float]:
+            return [float("nan"), 1.0, float("inf"), 2.0, float("-inf")]
+
+    after = await scored((Odd("odd", 1), 5), depth=5)
+    assert sorted(after.order) == [0, 1, 2, 3, 4]
+    assert after.order[:2] == (3, 1)
+
+
+async def test_a_scorer_that_miscounts_is_not_believed() -> None:
+    class Short(Numbers):
+        def score(self, query: str, passages: Sequence[str]) -> list[float]:
+            return [1.0]
+
+    after = await scored((Short("short", 1), 5))
+    assert after.order == tuple(range(10))
+    assert after.scores is None
+
+
+def test_what_was_cut_and_how_likely_it_is_reaches_the_caller() -> None:
+    with Reranker(scorer=Careful("careful", 0.1)) as reranker:
+        ranking = reranker.rerank(request_of(3))
+    [stage] = ranking.receipt.stages
+    assert (stage.cut, stage.chunked, stage.candidates) == (2, 1, 3)
+    assert ranking.local_scores == (0.2, 0.1, 0.0)
+    assert ranking.probabilities is not None
+    assert ranking.probabilities[2] == 0.5
+    assert ranking.probabilities == tuple(sorted((each or 0 for each in ranking.probabilities), reverse=True))
+    assert ranking.shares is not None
+    assert sum(each or 0 for each in ranking.shares) == pytest.approx(1)
+
+
+def by_number(asked: Asked) -> str:
+    return json.dumps([float(text.removeprefix("text ")) for text in asked.body["documents"]])
+
+
+@pytest.fixture
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", "k")
+
+
+def remote(server: ScriptedServer, tmp_path: Path, **settings: Any) -> Reranker:
+    local = [f"cohere/rerank-v3.5@{server.root}@100", *settings.pop("then", ())]
+    return Reranker(local=local, cache=str(tmp_path), ledger="off", price=(PRICE,), depth=200, **settings)
+
+
+@pytest.mark.usefixtures("_key")
+def test_a_rerank_api_is_paid_once_and_planned(tmp_path: Path) -> None:
+    with ScriptedServer(by_number) as server, remote(server, tmp_path) as reranker:
+        plan = reranker.plan([request_of(120)])
+        assert server.asked == [], "a plan spends nothing"
+        ranking, again = reranker.rerank(request_of(120)), reranker.rerank(request_of(120))
+        planned_again = reranker.plan([request_of(120)])
+    assert ranking.docids == (*(f"d{at}" for at in range(99, -1, -1)), *(f"d{at}" for at in range(100, 120)))
+    assert len(server.asked) == 1
+    assert ranking.receipt.route == "local"
+    assert ranking.receipt.usd == Decimal("0.002") == ranking.receipt.stages[0].usd
+    assert again.receipt.usd == 0
+    assert again.receipt.stages[0].cache_hits == 1
+    assert again.docids == ranking.docids
+    [stage] = plan.stages
+    assert (stage.scorer, stage.calls, stage.cached, stage.usd.expected) == ("cohere/rerank-v3.5", 1, 0, 0.002)
+    assert stage.usd.high >= 0.002
+    assert plan.as_record()["expected_usd"] == 0.002
+    assert (planned_again.stages[0].cached, planned_again.stages[0].usd.high) == (1, 0.0)
+
+
+@pytest.mark.usefixtures("_key")
+def test_a_cascade_of_an_api_and_a_local_model(tmp_path: Path) -> None:
+    with ScriptedServer(by_number) as server, remote(server, tmp_path, then=["embedded@3"]) as reranker:
+        ranking = reranker.rerank(request_of(20))
+    assert ranking.receipt.local == "cohere/rerank-v3.5 > embedded"
+    assert [stage.candidates for stage in ranking.receipt.stages] == [20, 3]
+    assert {"d19", "d18", "d17"} == set(ranking.docids[:3])
+    assert ranking.docids[3:] == tuple(f"d{at}" for at in range(16, -1, -1))
+
+
+@pytest.mark.usefixtures("_key")
+def test_an_api_that_fails_or_is_too_dear_breaks_no_ranking(tmp_path: Path) -> None:
+    def refuses(asked: Asked) -> Turn:
+        return failure(401, "bad key")
+
+    with ScriptedServer(refuses) as server, remote(server, tmp_path) as reranker:
+        ranking = reranker.rerank(request_of(5))
+    assert ranking.docids == ("d0", "d1", "d2", "d3", "d4")
+    assert ranking.receipt.fallback == "first_stage"
+    assert "cohere/rerank-v3.5 left 5 of 5 candidates without a score" in ranking.receipt.degraded[0]
+    with ScriptedServer(by_number) as server, remote(server, tmp_path, budget_usd="0.001") as reranker:
+        ranking = reranker.rerank(request_of(5))
+    assert server.asked == []
+    assert ranking.receipt.usd == 0
+    assert ranking.docids == ("d0", "d1", "d2", "d3", "d4")
+
+
+def test_a_cascade_is_written_in_words_or_in_tables(tmp_path: Path) -> None:
+    words = Policy.of(local=["cohere/rerank-v3.5@http://127.0.0.1:1/v2@50", "embedded@20", "vllm/x@http://h:8000"])
+    assert [(each.scorer, each.base_url, each.depth) for each in words.local] == [
+        ("cohere/rerank-v3.5", "http://127.0.0.1:1/v2", 50),
+        ("embedded", None, 20),
+        ("vllm/x", "http://h:8000", None),
+    ]
+    file = tmp_path / "p.toml"
+    file.write_text('depth = 200\nlocal = [{scorer = "late/dir", depth = 200}, "embedded@50"]\nllm_depth = 20\n')
+    assert [each.depth for each in Policy.of(file).local] == [200, 50]
+    assert Policy.of(local="none").local == ()
+    assert [each.scorer for each in Policy.of().local] == ["embedded"]
+
+
+@pytest.mark.parametrize(
+    ("local", "complaint"),
+    [
+        (["embedded", "none"], "stands alone"),
+        (["embedded@20", "embedded@50"], "only 20 come to it"),
+        (["embedded@200"], "only 100 come to it"),
+        (["embedded@0"], "greater than or equal to 1"),
+        ([""], "at least 1 character"),
+    ],
+)
+def test_a_cascade_that_cannot_be_is_refused_in_words(local: list[str], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        Policy.of(local=local)
