@@ -15,6 +15,7 @@ from listwise.models.scorers.configs import (
     BiEncoderConfig,
     CrossEncoderConfig,
     architecture,
+    calibration_of,
     labels,
     longest_input,
     our_config,
@@ -46,7 +47,8 @@ def load_scorer(name: str, long_passages: LongPassages = "first") -> PassageScor
         ConfigError: the directory is incomplete, a file in it is malformed, or it wants code of its own run.
         MissingExtra: the model comes without an ONNX graph and what runs it is not installed.
     """
-    return PassageScorer(name, _kind(EMBEDDED if name == "embedded" else directory_of(name), name), long_passages)
+    path = EMBEDDED if name == "embedded" else directory_of(name)
+    return PassageScorer(name, _kind(path, name), long_passages, calibration_of(path))
 
 
 def directory_of(name: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from listwise.errors import ConfigError
+from listwise.models.calibration import Calibration
 
 LONGEST = 512
 """Tokens that a Hugging Face model reads at most, even where it could read more."""
@@ -49,9 +50,26 @@ class HybridConfig(_Config):
     """Of the mean, over the query's tokens, of the best cosine with a token of the passage."""
     sparse_weight: float
     """Of the product of the two texts' term weights."""
+    feedback: int = Field(default=0, ge=0)
+    """How many of a request's best passages say what the query means (pseudo-relevance feedback); 0 is none."""
+    feedback_weight: float = 0.0
+    """Of the cosine with their mean vector."""
 
 
 Config = Annotated[CrossEncoderConfig | BiEncoderConfig | HybridConfig, Field(discriminator="kind")]
+
+
+def calibration_of(path: Path) -> Calibration | None:
+    """What makes probabilities of a model's scores: ``calibration`` in its ``config.json``, of any kind of model.
+
+    Raises:
+        ConfigError: it is malformed.
+    """
+    given = read_settings(path / "config.json", needed=False).get("calibration")
+    try:
+        return None if given is None else Calibration.model_validate(given)
+    except ValidationError as exc:
+        raise ConfigError(f"{path / 'config.json'}: calibration: {exc}") from exc
 
 
 def read_settings(path: Path, *, needed: bool = True) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from listwise.models.scorers.network import Network
 from listwise.models.scorers.passages import Floats, Ids
 from listwise.models.scorers.reading import Reader
 
+LEAST_A_FEEDBACK = 10
+"""Passages for each that feedback is taken from."""
+
 
 class Hybrid:
     """Compares a query and a passage by meaning as a whole, by meaning token for token, and by weighted terms.
@@ -53,15 +56,33 @@ class _Likeness:
         self._reader, self._network, self._config = reader, network, config
         self._about, self._states, self._terms = about, states, terms
         self._weights = config.sparse_weight * weights
+        self._vectors: list[Floats] = []
 
     def score(self, pieces: Sequence[Sequence[int]]) -> Floats:
         """The weighted sum of the three, a piece."""
-        return np.array(self._network.each(self._one, pieces), np.float32)
+        made = self._network.each(self._one, pieces)
+        self._vectors += [vector for _, vector in made]
+        return np.array([score for score, _ in made], np.float32)
 
-    def _one(self, piece: Sequence[int]) -> float:
+    def reconsider(self, scores: Floats) -> Floats:
+        """With feedback: the mean vector of the best pieces stands for what the query means, and likeness with it
+        counts, too (pseudo-relevance feedback by vectors, arXiv 2108.11044).
+
+        Among few passages the best are too seldom good: there it is left out.
+        """
+        best = self._config.feedback
+        if not best or len(scores) < LEAST_A_FEEDBACK * best:
+            return scores
+        vectors = np.stack(self._vectors).astype(np.float32)
+        meant = vectors[np.argsort(-scores, kind="stable")[:best]].mean(axis=0)
+        likeness = (vectors * (meant / np.linalg.norm(meant))).sum(axis=1)
+        return np.asarray(scores + self._config.feedback_weight * likeness, np.float32)
+
+    def _one(self, piece: Sequence[int]) -> tuple[float, Floats]:
         text = self._reader.single.around(piece)
         [dense], [late], [sparse] = self._network.run(
             text, ("dense", "late", "sparse"), terms=self._terms, query_states=self._states
         )
         likeness = self._config.dense_weight * (dense * self._about).sum()
-        return float(likeness + self._config.late_weight * late.mean() + (sparse * self._weights).sum())
+        score = likeness + self._config.late_weight * late.mean() + (sparse * self._weights).sum()
+        return float(score), dense[0].astype(np.float16)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from listwise.models.base import LongPassages, ScoredPassages
+from listwise.models.calibration import Calibration
 from listwise.models.scorers.reading import Reader
 
 Floats = NDArray[np.float32]
@@ -29,6 +30,15 @@ class Question(Protocol):
         ...
 
 
+@runtime_checkable
+class Reconsidering(Question, Protocol):
+    """A query whose scores change once those of all passages are known."""
+
+    def reconsider(self, scores: Floats) -> Floats:
+        """The scores of all pieces that were scored, in that order, in the light of one another."""
+        ...
+
+
 class Kind(Protocol):
     """What tells the kinds of scorers apart."""
 
@@ -45,8 +55,11 @@ class Kind(Protocol):
 class PassageScorer:
     """Scores passages of any length and number in bounded memory. Safe to share between threads."""
 
-    def __init__(self, name: str, kind: Kind, long_passages: LongPassages) -> None:
+    def __init__(
+        self, name: str, kind: Kind, long_passages: LongPassages, calibration: Calibration | None = None
+    ) -> None:
         self.name, self.kind, self.long_passages = name, kind, long_passages
+        self.calibration = calibration
 
     def score(self, query: str, passages: Sequence[str]) -> list[float]:
         """One raw score a passage, higher is better."""
@@ -57,9 +70,16 @@ class PassageScorer:
         if not passages:
             return ScoredPassages([])
         question = self.kind.ask(query)
-        scores = np.full(len(passages), -np.inf, np.float32)
+        places: list[int] = []
+        found: list[Floats] = []
         cut = chunked = 0
         for group in self.kind.reader.groups(passages, question.room, self.long_passages):
-            np.maximum.at(scores, group.places, question.score(group.pieces))
+            found.append(question.score(group.pieces))
+            places += group.places
             cut, chunked = cut + group.cut, chunked + group.chunked
+        pieces = np.concatenate(found)
+        if isinstance(question, Reconsidering):
+            pieces = question.reconsider(pieces)
+        scores = np.full(len(passages), -np.inf, np.float32)
+        np.maximum.at(scores, places, pieces)
         return ScoredPassages(scores.tolist(), cut, chunked)
