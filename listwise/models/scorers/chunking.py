@@ -84,7 +84,7 @@ def groups(sizes: Iterable[int], most: int) -> Iterator[range]:
     """Cut a row of sizes into runs that sum to at most ``most``, or hold a single one."""
     start = end = total = 0
     for end, size in enumerate(sizes, 1):
-        if total and total + size > most:
+        if end - 1 > start and total + size > most:
             yield range(start, end - 1)
             start, total = end - 1, 0
         total += size
