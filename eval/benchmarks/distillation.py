@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("part", choices=["start", "recorded", "simulated"])
     parser.add_argument("--data", type=Path, required=True, help="directory of the collections")
     parser.add_argument("--from", dest="origin", type=Path, help="for start: the encoder to begin with")
-    parser.add_argument("--rate", type=float, default=STARTING.rate, help="for start: peak learning rate")
+    parser.add_argument("--rate", type=float, help="peak learning rate [1e-4 for start, else 2e-5]")
     parser.add_argument("--without", nargs="*", default=[], help="for start: collections to leave out")
     parser.add_argument("--out", type=Path, help="for start: the directory to write")
     parser.add_argument("--start", type=Path, help="the cross-encoder to start from")
@@ -67,14 +67,16 @@ def main() -> None:
     torch.set_flush_denormal(True)
     torch.set_num_threads(chosen.threads)
     if chosen.part == "start":
-        make_start(chosen.data, chosen.origin, chosen.out, chosen.without, chosen.rate)
+        recipe = replace(STARTING, rate=chosen.rate or STARTING.rate)
+        make_start(chosen.data, chosen.origin, chosen.out, chosen.without, recipe)
         return
     experiment = recorded if chosen.part == "recorded" else simulated
-    for line in experiment(chosen.data, chosen.start, range(chosen.seeds)):
+    recipe = replace(LEARNING, rate=chosen.rate or LEARNING.rate)
+    for line in experiment(chosen.data, chosen.start, recipe, range(chosen.seeds)):
         print(line, flush=True)
 
 
-def make_start(data: Path, origin: Path, out: Path, without: Sequence[str], rate: float) -> None:
+def make_start(data: Path, origin: Path, out: Path, without: Sequence[str], recipe: Recipe) -> None:
     """Teach an encoder to read query and passage together."""
     sources: list[tuple[str, str, Source, str]] = [
         ("dl22", TEACHER, "teacher", f"{TEACHER}.trec.gz"),
@@ -92,11 +94,10 @@ def make_start(data: Path, origin: Path, out: Path, without: Sequence[str], rate
     task = tasks[0]
     for other in tasks[1:]:
         task += other
-    recipe = replace(STARTING, rate=rate)
     print(distil(task, origin, out, recipe, max_tokens=MAX_TOKENS, report=print).best)
 
 
-def recorded(data: Path, start: Path, seeds: Iterable[int]) -> Iterable[str]:
+def recorded(data: Path, start: Path, recipe: Recipe, seeds: Iterable[int]) -> Iterable[str]:
     """Both halves of DL19 in turn, from the five runs of gpt-3.5-turbo."""
     collection = read_collection(data / "dl19")
     requests = [each for each in requests_of(collection, FIRST_STAGE) if each.query.qid in collection.qrels]
@@ -115,13 +116,15 @@ def recorded(data: Path, start: Path, seeds: Iterable[int]) -> Iterable[str]:
     for seed in seeds:
         found: dict[str, float] = {}
         for learnt, measured in (halves, halves[::-1]):
-            found |= measured_after(make_task(learnt, runs, seed=seed), start, seed, measured, collection)
+            found |= measured_after(
+                make_task(learnt, runs, seed=seed), start, replace(recipe, seed=seed), measured, collection
+            )
         after.append(found)
         yield f"seed {seed}: {fmean(found.values()):.4f}"
     yield from report(collection, requests, start, after, {"gpt-3.5-turbo, mean of five runs": llm})
 
 
-def simulated(data: Path, start: Path, seeds: Iterable[int]) -> Iterable[str]:
+def simulated(data: Path, start: Path, recipe: Recipe, seeds: Iterable[int]) -> Iterable[str]:
     """From a strong simulated LLM's permutations of BM25's top 100 on DL21, measured on DL23."""
     judged, other = Judged(data / "dl21"), read_collection(data / "dl23")
     learnt = requests_of(judged.collection, FIRST_STAGE)
@@ -132,18 +135,18 @@ def simulated(data: Path, start: Path, seeds: Iterable[int]) -> Iterable[str]:
         plays = [simulate(sliding(20, 10), prior, ranker) for prior in judged.priors("BM25")]
         said = {play.prior.qid: [{docid: -float(at) for at, docid in enumerate(play.docids)}] for play in plays}
         task = make_task(learnt, [Opinions("permutations", "sim/strong (simulated)", said)], seed=seed)
-        after.append(measured_after(task, start, seed, requests, other))
+        after.append(measured_after(task, start, replace(recipe, seed=seed), requests, other))
         yield f"seed {seed}: {fmean(after[-1].values()):.4f}"
     yield from report(other, requests, start, after, {})
 
 
 def measured_after(
-    task: Task, start: Path, seed: int, requests: Sequence[Request], collection: Collection
+    task: Task, start: Path, recipe: Recipe, requests: Sequence[Request], collection: Collection
 ) -> dict[str, float]:
     """Distil, and measure the int8 model on other queries."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "model"
-        record = distil(task, start, out, replace(LEARNING, seed=seed), max_tokens=MAX_TOKENS)
+        record = distil(task, start, out, recipe, max_tokens=MAX_TOKENS)
         agreed = [record.checks[0].ndcg or 0.0, record.best.ndcg or 0.0]
         print(f"  agreement with the LLM {agreed[0]:.4f} to {agreed[1]:.4f} at step {record.best.step}", flush=True)
         return marks(exams_by_judges(requests, collection.qrels), load_scorer(str(out)).score)
