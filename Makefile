@@ -35,14 +35,15 @@ test: $(VENV)/.dev ## Run the tests (under 5 minutes, no network)
 test-slow: $(VENV)/.dev ## Run the slow tests: real servers, built wheels
 	$(BIN)/python -m pytest -m slow
 
-# Torch first, on its own: others would ask for a build with CUDA. PyLate goes without what it depends on, of which
-# only its indexes need more than is here; it does not work with sentence-transformers 6.
+# Torch first, on its own: others would ask for a build with CUDA. PyLate without what it asks for, as that would bring
+# another torch for the sake of its indexes; but with the versions of the two libraries that its models work with.
 TORCH := .venv-torch
 $(TORCH)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(TORCH)
 	$(TORCH)/bin/python -m pip --disable-pip-version-check --quiet install 'torch==2.13.0'
 	$(TORCH)/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[train,cross-encoder]' \
-		pytest pytest-asyncio pytest-socket hypothesis flashrank datasets 'sentence-transformers<6'
+		pytest pytest-asyncio pytest-socket hypothesis flashrank datasets \
+		'sentence-transformers==5.3.0' 'transformers<=5.3.0'
 	$(TORCH)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps pylate
 	@touch $@
 

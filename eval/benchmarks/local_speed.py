@@ -30,7 +30,7 @@ from listwise.distill.collections import Collection, read_collection
 from listwise.models.local import load_scorer
 
 THREADS = 2
-QUERIES, ROUNDS = 6, 3
+QUERIES, ROUNDS = 5, 3
 CALIBRATION = 60
 FIRST_STAGE = "bm25"
 SIZES = (100, 10_000)
