@@ -7,14 +7,26 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
 from listwise.errors import ConfigError, InputError
 from listwise.formats import RankingForm, RankingWriter, run_lines
 from listwise.types import Ranking, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where everything goes; ``-`` is standard output, None nowhere."""
+
+    out: str
+    form: RankingForm
+    receipts: str | None = None
+    trace: str | None = None
+    scores: str | None = None
 
 
 class Outputs:
@@ -25,19 +37,21 @@ class Outputs:
     rankings included that were waiting for an earlier one.
     """
 
-    def __init__(
-        self, requests: Sequence[Request], out: str, form: RankingForm, receipts: str | None, trace: str | None
-    ) -> None:
+    def __init__(self, requests: Sequence[Request], files: Files) -> None:
         """Open the files.
 
         Raises:
             ConfigError: two outputs go to the same file.
             InputError: a file cannot be written, or a name cannot stand in a TREC run.
         """
-        if form == "trec":
+        if files.form == "trec":
             for request in requests:
                 run_lines(request.query.qid, [candidate.docid for candidate in request.candidates], "")
-        named = [os.path.realpath(name) for name in (out, receipts, trace) if name not in {None, "-"} and name]
+        named = [
+            os.path.realpath(name)
+            for name in (files.out, files.receipts, files.trace, files.scores)
+            if name not in {None, "-"} and name
+        ]
         if len(named) != len(set(named)):
             raise ConfigError("two outputs go to the same file")
         self._place = {request.query.qid: at for at, request in enumerate(requests)}
@@ -47,9 +61,10 @@ class Outputs:
         self._files = ExitStack()
         self.written = 0
         try:
-            self._writer = RankingWriter(self._open(out), form)
-            self._receipts = self._open(receipts, private=True) if receipts else None
-            self._trace = self._open(trace, private=True) if trace else None
+            self._writer = RankingWriter(self._open(files.out), files.form)
+            self._receipts = self._open(files.receipts, private=True) if files.receipts else None
+            self._trace = self._open(files.trace, private=True) if files.trace else None
+            self._scores = self._open(files.scores) if files.scores else None
         except BaseException:
             self._abandon()
             raise
@@ -85,6 +100,8 @@ class Outputs:
         if self._trace is not None:
             for window in ranking.windows:
                 _line(self._trace, asdict(window))
+        if self._scores is not None:
+            _line(self._scores, _scores_of(ranking))
         self.written += 1
 
     def _open(self, name: str, *, private: bool = False) -> IO[str]:
@@ -114,6 +131,25 @@ class Outputs:
             self._files.close()
         for partial, _ in self._moves:
             partial.unlink(missing_ok=True)
+
+
+def _scores_of(ranking: Ranking) -> dict[str, Any]:
+    """What the local models say of each candidate, in the ranking's order (docs/local-models.md)."""
+    return {
+        "qid": ranking.query.qid,
+        "scorer": ranking.receipt.local,
+        "docids": ranking.docids,
+        "raw": _finite(ranking.local_scores),
+        "share": _finite(ranking.shares),
+        "probability": _finite(ranking.probabilities),
+    }
+
+
+def _finite(scores: Sequence[float | None] | None) -> list[float | None] | None:
+    """JSON has no other numbers."""
+    return (
+        None if scores is None else [score if score is not None and isfinite(score) else None for score in scores]
+    )
 
 
 def _line(file: IO[str], record: Mapping[str, Any]) -> None:

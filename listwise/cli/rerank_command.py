@@ -11,6 +11,8 @@ import click
 
 from listwise.cli.inputs import input_options, requests_given
 from listwise.cli.options import policy_options, settings_given
+from listwise.cli.outputs import Files
+from listwise.formats.rankings import RankingForm
 from listwise.types import Request
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ EXAMPLES = """Re-rank a run, a file of requests, or one query.
 Examples:
   listwise rerank --query "why is the sky blue" --passages passages.txt
   listwise rerank --queries queries.tsv --corpus corpus.jsonl.gz --run bm25.trec --out local.trec
+  listwise rerank --requests requests.jsonl --depth 200 --local late/colbert --local embedded@50 --llm-depth 20 \\
+      --llm openai/gpt-4o --escalate 0.3
   listwise rerank --queries queries.tsv --corpus corpus.jsonl.gz --run bm25.trec --out both.trec \\
       --llm openai/gpt-4o --escalate 0.3 --budget 0.02 --receipts receipts.jsonl --trace trace.jsonl
   listwise rerank --requests requests.jsonl --llm openai/gpt-4o --strategy adaptive --votes auto
@@ -42,6 +46,9 @@ Interrupted work keeps what is done; run again, answers that were already given 
 @click.option("--receipts", metavar="FILE.jsonl", help="One line a query: route, calls, tokens, dollars, ...")
 @click.option("--trace", metavar="FILE.jsonl", help="One line a window: what was read, the raw answer, the cost.")
 @click.option(
+    "--scores", metavar="FILE.jsonl", help="One line a query: what the local models say, in three scales."
+)
+@click.option(
     "--run-id", metavar="NAME", help="Go on with a run: what it spent counts against --budget-total. [a new one]"
 )
 @policy_options
@@ -50,10 +57,10 @@ def command(**options: Any) -> int:
     from listwise.policy import Policy
 
     policy = Policy.of(options.pop("policy"), **settings_given(options))
-    form = options["form"] or ("trec" if options["query"] is None else "text")
+    form: RankingForm = options["form"] or ("trec" if options["query"] is None else "text")
     requests = requests_given(options)
-    files = (options["out"], form, options["receipts"], options["trace"])
-    return rerank_all(requests, policy, *files, run_id=options["run_id"])
+    files = Files(options["out"], form, options["receipts"], options["trace"], options["scores"])
+    return rerank_all(requests, policy, files, run_id=options["run_id"])
 
 
 def note_run(reranker: Reranker, requests: list[Request]) -> None:
@@ -64,26 +71,22 @@ def note_run(reranker: Reranker, requests: list[Request]) -> None:
 
     purse, policy = reranker.purse, reranker.policy
     if isinstance(purse.ledger, SqliteLedger):
-        addresses: Any = {"base_url": True, "fallback": {"__all__": {"base_url"}}}  # may hold a key
+        addresses: Any = {  # may hold a key
+            "base_url": True,
+            "fallback": {"__all__": {"base_url"}},
+            "local": {"__all__": {"base_url"}},
+        }
         settings = policy.model_dump(mode="json", exclude_unset=True, exclude=addresses)
         History(purse.ledger.path).keep_run(purse.run, purse.account, settings, work_key(policy, requests))
 
 
-def rerank_all(
-    requests: list[Request],
-    policy: Any,
-    out: str,
-    form: Any,
-    receipts: str | None,
-    trace: str | None,
-    run_id: str | None = None,
-) -> int:
+def rerank_all(requests: list[Request], policy: Any, files: Files, run_id: str | None = None) -> int:
     """Re-rank requests and write what comes of it; returns the exit code."""
     from listwise.cli.outputs import Outputs
     from listwise.cli.screen import Totals, following, show_totals
     from listwise.reranker import Reranker
 
-    reranker = Reranker(policy, run_id=run_id, trace=trace is not None)
+    reranker = Reranker(policy, run_id=run_id, trace=files.trace is not None)
     totals = Totals()
     note_run(reranker, requests)
     stopped_by: list[int] = []
@@ -105,7 +108,7 @@ def rerank_all(
                 follower.advance()
 
     with (
-        Outputs(requests, out, form, receipts, trace) as outputs,
+        Outputs(requests, files) as outputs,
         following(len(requests), totals) as follower,
         suppress(asyncio.CancelledError),
     ):

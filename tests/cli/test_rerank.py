@@ -304,3 +304,17 @@ def test_a_key_in_the_address_is_never_shown(shell: Shell) -> None:
     assert "degraded" in shown
     assert "hunter2" not in shown
     assert "topsecret" not in shown
+
+
+def test_scores_are_written_in_three_scales(shell: Shell) -> None:
+    passages = "Air scatters blue light.\nParis is in France.\nApple pie needs apples.\n"
+    (shell.folder / "passages.txt").write_text(passages)
+    asked = ("--query", "why is the sky blue", "--passages", "passages.txt", "--scores", "scores.jsonl")
+    done = shell.run("rerank", *asked)
+    assert done.returncode == 0, done.stderr
+    [line] = map(json.loads, shell.lines("scores.jsonl"))
+    assert line["scorer"] == "embedded"
+    assert line["docids"][0] == "1"
+    assert line["raw"] == sorted(line["raw"], reverse=True)
+    assert sum(line["share"]) == pytest.approx(1)
+    assert all(0 < probability < 1 for probability in line["probability"])
