@@ -75,7 +75,7 @@ def report(name: str, curve: Calibration, scores: Sequence[float], relevant: Seq
             error += abs(said - seen) * len(inside) / len(likely)
             rows.append(f"{said:.3f}>{seen:.3f} ({len(inside)})")
     return (
-        f"{name}: {len(scores)} candidates, {share:.3f} relevant; calibration error {error:.3f}, log loss {loss:.4f} "
+        f"{name}: {len(scores)} candidates, {share:.3f} relevant; error {error:.3f}, log loss {loss:.4f} "
         f"(the same probability for all: {constant:.4f}); said>seen by bins: {', '.join(rows)}"
     )
 
