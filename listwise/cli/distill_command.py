@@ -141,13 +141,9 @@ def distill_all(
         judgements=judgements,
     )
     recipe = Recipe(
-        epochs=options["epochs"],
         lessons_a_step=options["lessons"],
         passages_a_lesson=options["draw"],
-        rate=options["rate"],
-        check_every=options["check_every"],
-        patience=options["patience"],
-        seed=options["seed"],
+        **{name: options[name] for name in ("epochs", "rate", "check_every", "patience", "seed")},
     )
     click.echo(
         f"listwise: {len(task.lessons)} lists to learn from, {len(task.exams)} queries held out, "
