@@ -1,6 +1,6 @@
 """Fits the probabilities of a local model on DL21, and measures them on collections that it was not fitted on.
 
-    python -m eval.benchmarks.calibration --data DIR [--model embedded] [--write]
+    python -m eval.benchmarks.calibration --data DIR [--model embedded] [--scores FOLDER] [--write]
 
 Candidates are BM25's top 100; relevant is a grade of 2 or more, and what nobody judged is not. ``--write`` puts the
 fitted curve into the model's config.json.
@@ -16,11 +16,11 @@ from math import log
 from pathlib import Path
 from statistics import fmean
 
-from eval.benchmarks.local_tier import rescore
+from eval.benchmarks.local_tier import rescored
 from listwise.distill.collections import read_collection
 from listwise.distill.platt import fit
 from listwise.models.calibration import Calibration
-from listwise.models.local import EMBEDDED, directory_of, load_scorer
+from listwise.models.local import EMBEDDED, directory_of
 
 FITTED, MEASURED = "dl21", ("dl23", "dl19", "cranfield")
 RELEVANT = {"cranfield": 1}
@@ -32,14 +32,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="embedded")
+    parser.add_argument("--scores", type=Path, help="keep scores in this folder, and take those that are there")
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
-    scores, relevant = judged(chosen.data, FITTED, chosen.model)
+    scores, relevant = judged(chosen.data, FITTED, chosen.model, chosen.scores)
     found = fit(scores, relevant, FITTED)
     print(f"slope {found.slope:.5f}, intercept {found.intercept:.5f}, fitted on {FITTED}")
     print(report(FITTED, found, scores, relevant), flush=True)
     for name in MEASURED:
-        print(report(name, found, *judged(chosen.data, name, chosen.model)), flush=True)
+        print(report(name, found, *judged(chosen.data, name, chosen.model, chosen.scores)), flush=True)
     if chosen.write:
         path = (EMBEDDED if chosen.model == "embedded" else directory_of(chosen.model)) / "config.json"
         settings = json.loads(path.read_text())
@@ -47,11 +48,11 @@ def main() -> None:
         path.write_text(json.dumps(settings | {"calibration": curve}, indent=2) + "\n")
 
 
-def judged(data: Path, name: str, model: str) -> tuple[list[float], list[bool]]:
+def judged(data: Path, name: str, model: str, kept: Path | None) -> tuple[list[float], list[bool]]:
     """The raw score of every candidate of every judged query, and whether it is relevant."""
     collection = read_collection(data / name)
     least = RELEVANT.get(name, 2)
-    run = rescore(collection, load_scorer(model))
+    run = rescored(data, name, model, kept)
     pairs = [
         (score, collection.qrels[qid].get(docid, 0) >= least)
         for qid, scored in run.items()

@@ -1,6 +1,6 @@
 """What a first stage is worth to a local model: nDCG@10 of either alone, and of both fused.
 
-    python -m eval.benchmarks.fusion --data DIR [--model embedded] [--collections dl21 dl19]
+    python -m eval.benchmarks.fusion --data DIR [--model embedded] [--scores FOLDER] [--collections dl21 dl19]
 
 Weights are chosen on DL21; DL19 is for reporting.
 """
@@ -11,13 +11,11 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from eval.benchmarks.local_tier import ndcg
+from eval.benchmarks.local_tier import ndcg, rescored
 from listwise.distill.collections import Scores, read_collection
 from listwise.fusion import Fusion, fuse
-from listwise.models.local import load_scorer
 
 FIRST_STAGES = ("bm25", "splade_p_p_ensemble_distil")
-DEPTH = 100
 WAYS: tuple[tuple[str, Fusion, float], ...] = (
     ("first stage alone", "sum", 1.0),
     ("model alone", "none", 0.0),
@@ -30,29 +28,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="embedded")
+    parser.add_argument("--scores", type=Path, help="keep scores in this folder, and take those that are there")
     parser.add_argument("--collections", nargs="+", default=["dl21", "dl19"])
     chosen = parser.parse_args()
-    scorer = load_scorer(chosen.model)
     print("| collection | first stage | " + " | ".join(name for name, _, _ in WAYS) + " |")
     print("|---" * (2 + len(WAYS)) + "|")
     for name in chosen.collections:
         collection = read_collection(chosen.data / name)
         for first_stage in FIRST_STAGES:
-            found = {qid: top(run) for qid, run in collection.runs[first_stage].items() if qid in collection.qrels}
-            own = {
-                qid: scorer.score(collection.queries[qid], [collection.passages[docid] for docid in run])
-                for qid, run in found.items()
-            }
+            run = rescored(chosen.data, name, chosen.model, chosen.scores, first_stage)
+            own = {qid: list(scores.values()) for qid, scores in run.items()}
+            given = collection.runs[first_stage]
+            found = {qid: {docid: given[qid][docid] for docid in scores} for qid, scores in run.items()}
             figures = (ndcg(collection, fused(found, own, way, weight)) for _, way, weight in WAYS)
             print(
                 f"| {name} | {first_stage} | " + " | ".join(f"{figure:.4f}" for figure in figures) + " |",
                 flush=True,
             )
-
-
-def top(run: Mapping[str, float]) -> dict[str, float]:
-    """The first `DEPTH` of a run, best first."""
-    return dict(list(run.items())[:DEPTH])
 
 
 def fused(found: Scores, own: Mapping[str, list[float]], way: Fusion, weight: float) -> Scores:

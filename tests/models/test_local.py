@@ -53,12 +53,24 @@ def test_nothing_to_read_is_fine(embedded: Scorer) -> None:
     assert blank < answer
 
 
-def test_a_score_does_not_depend_on_batch_mates(embedded: Scorer) -> None:
+def test_a_score_does_not_depend_on_batches_or_on_the_order(embedded: Scorer) -> None:
     mates = [f"{passage} " * (1 + place % 7) for place, passage in enumerate(PASSAGES * 40)]
-    together = embedded.score(QUERY, [*PASSAGES, *mates])[:3]
-    alone = [embedded.score(QUERY, [passage])[0] for passage in PASSAGES]
-    assert together == pytest.approx(alone, abs=1e-3)
-    assert embedded.score(QUERY, [*PASSAGES, *mates])[:3] == together
+    together = embedded.score(QUERY, [*PASSAGES, *mates])
+    turned = embedded.score(QUERY, [*mates, *PASSAGES])
+    assert together[:3] == turned[-3:]
+    assert together[3:] == turned[:-3]
+
+
+def test_feedback_is_taken_among_many_only(embedded: Scorer) -> None:
+    """Of the best passages, which then say what the query means."""
+    few = [*PASSAGES, *["A recipe for apple pie."] * 16]
+    alone = [embedded.score(QUERY, [passage])[0] for passage in few]
+    assert embedded.score(QUERY, few) == alone
+    many = embedded.score(QUERY, [*few, "Apple pie."])
+    raised = [after - before for after, before in zip(many, alone, strict=False)]
+    best = sorted(range(len(few)), key=lambda place: -alone[place])[:2]
+    assert sorted(sorted(range(len(few)), key=lambda place: -raised[place])[:2]) == sorted(best)
+    assert max(range(20), key=lambda place: many[place]) == 1
 
 
 def test_threads_share_a_scorer(embedded: Scorer) -> None:

@@ -85,4 +85,4 @@ class _Likeness:
         )
         likeness = self._config.dense_weight * (dense * self._about).sum()
         score = likeness + self._config.late_weight * late.mean() + (sparse * self._weights).sum()
-        return float(score), dense[0].astype(np.float16)
+        return float(score), dense.astype(np.float16)
