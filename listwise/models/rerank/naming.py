@@ -57,13 +57,14 @@ def load_rerank_model(name: str, *, base_url: str | None = None, api_key: str | 
         )
     from listwise.models.rerank.model import RerankModel
 
-    vendor = _vendor(provider)
+    vendor = vendor_of(provider)
     address = _address(name, vendor, base_url)
     _keep_from_others(provider, address)
     return RerankModel(provider, model, vendor, address=address, api_key=_key(vendor, address, api_key))
 
 
-def _vendor(provider: str) -> Vendor:
+def vendor_of(provider: str) -> Vendor:
+    """What there is to know of a provider that is one of `VENDORS`."""
     module, _, name = VENDORS[provider].partition(":")
     vendor: Vendor = getattr(import_module(f"listwise.models.rerank.{module}"), name)
     return vendor
@@ -85,7 +86,7 @@ def _keep_from_others(provider: str, address: Address) -> None:
     Raises:
         ConfigError: the address is another vendor's.
     """
-    owners = {other: _vendor(other).hosts for other in VENDORS if other != provider}
+    owners = {other: vendor_of(other).hosts for other in VENDORS if other != provider}
     for other, hosts in (*owners.items(), ("an LLM provider", _HOSTS_OF_OTHERS)):
         if any(address.host == host or address.host.endswith(f".{host}") for host in hosts):
             raise ConfigError(f"{address.shown} belongs to {other}, which is not given the key of {provider}")
