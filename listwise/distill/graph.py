@@ -23,7 +23,7 @@ Weights = Mapping[str, Array]
 """Parameters of one encoder by their name in `transformers`, without the ``bert.`` in front."""
 
 OPSET = 23
-"""The first with attention as one operator, which onnxruntime (1.23 and newer) runs in two thirds of the time of
+"""The first with attention as one operator, which onnxruntime (1.24 and newer) runs in two thirds of the time of
 its own MultiHeadAttention."""
 MICROSOFT = "com.microsoft"
 WEIGHT_LEVELS = 64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
 import time
@@ -78,6 +79,20 @@ def test_threads_share_a_scorer(embedded: Scorer) -> None:
     with ThreadPoolExecutor(4) as threads:
         for scores in threads.map(lambda _: embedded.score(QUERY, PASSAGES), range(8)):
             assert scores == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_process_scores_with_its_parents_scorer(embedded: Scorer) -> None:
+    expected = embedded.score(QUERY, PASSAGES)
+    parent, child = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(
+        target=lambda: child.send(embedded.score(QUERY, PASSAGES)), daemon=True
+    )
+    process.start()
+    assert parent.poll(30)
+    assert parent.recv() == expected
+    process.join(30)
 
 
 def test_a_megabyte_of_text_is_cut_before_it_is_read(embedded: Scorer) -> None:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -45,7 +46,8 @@ class Network:
         except Exception as exc:  # onnxruntime's exceptions have no common base of their own
             raise ConfigError(f"{path} cannot be loaded: {exc}") from exc
         self._wanted = {node.name: node.shape for node in self._session.get_inputs()}
-        self._cores = ThreadPoolExecutor(_cores(), thread_name_prefix="listwise-onnx")
+        self._lock, self._owner = Lock(), 0
+        self._pool: ThreadPoolExecutor
 
     def width(self, name: str) -> int:
         """The last dimension of an input."""
@@ -71,7 +73,14 @@ class Network:
 
     def each(self, work: Callable[[One], Made], over: Sequence[One]) -> list[Made]:
         """Call ``work`` with each, on every core; in order. It may call ``run``, not ``each``."""
-        return [work(one) for one in over] if len(over) < 2 else list(self._cores.map(work, over))
+        return [work(one) for one in over] if len(over) < 2 else list(self._threads().map(work, over))
+
+    def _threads(self) -> ThreadPoolExecutor:
+        """A thread a core, of this process: threads do not survive a fork."""
+        with self._lock:
+            if self._owner != os.getpid():
+                self._owner, self._pool = os.getpid(), ThreadPoolExecutor(_cores(), "listwise-onnx")
+            return self._pool
 
 
 def _cores() -> int:
