@@ -13,6 +13,8 @@ pytest.importorskip("onnx", reason="needs the extra listwise[train]")
 
 from listwise.distill import graph as graphs
 
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
+
 
 def test_int8_weights_come_back_within_half_a_step() -> None:
     weight = np.random.default_rng(0).normal(size=(5, 256)).astype(np.float32)
