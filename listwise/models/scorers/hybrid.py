@@ -24,7 +24,7 @@ class Hybrid:
     def __init__(self, reader: Reader, network: Network, config: HybridConfig) -> None:
         self.reader, self._network, self._config = reader, network, config
 
-    def ask(self, query: str) -> _Likeness:
+    def ask(self, query: str) -> Likeness:
         """A query is cut where a passage is."""
         room = self.reader.max_tokens - self.reader.single.tokens
         every = np.arange(self.reader.vocabulary, dtype=np.int64)
@@ -36,10 +36,10 @@ class Hybrid:
             query_states=nothing,
         )
         terms = np.argsort(-weights, kind="stable")[: self._config.query_terms]
-        return _Likeness(self.reader, self._network, self._config, about, states, terms, weights[terms])
+        return Likeness(self.reader, self._network, self._config, about, states, terms, weights[terms])
 
 
-class _Likeness:
+class Likeness:
     """A query's vector [hidden], its tokens' vectors [tokens, hidden], its heaviest terms and weights [terms]."""
 
     def __init__(
@@ -55,14 +55,23 @@ class _Likeness:
         self.room = reader.max_tokens - reader.single.tokens
         self._reader, self._network, self._config = reader, network, config
         self._about, self._states, self._terms = about, states, terms
-        self._weights = config.sparse_weight * weights
+        self._weights = weights
         self._vectors: list[Floats] = []
 
     def score(self, pieces: Sequence[Sequence[int]]) -> Floats:
         """The weighted sum of the three, a piece."""
+        return self.weigh(self.parts(pieces))
+
+    def parts(self, pieces: Sequence[Sequence[int]]) -> Floats:
+        """The three kinds of likeness, unweighted: dense, late and sparse, [pieces, 3]."""
         made = self._network.each(self._one, pieces)
         self._vectors += [vector for _, vector in made]
-        return np.array([score for score, _ in made], np.float32)
+        return np.array([parts for parts, _ in made], np.float32)
+
+    def weigh(self, parts: Floats) -> Floats:
+        """One score a row."""
+        weights = self._config.dense_weight, self._config.late_weight, self._config.sparse_weight
+        return np.asarray((parts * np.array(weights, np.float32)).sum(axis=1), np.float32)
 
     def reconsider(self, scores: Floats) -> Floats:
         """With feedback: the mean vector of the best pieces stands for what the query means, and likeness with it
@@ -78,11 +87,10 @@ class _Likeness:
         likeness = (vectors * (meant / np.linalg.norm(meant))).sum(axis=1)
         return np.asarray(scores + self._config.feedback_weight * likeness, np.float32)
 
-    def _one(self, piece: Sequence[int]) -> tuple[float, Floats]:
+    def _one(self, piece: Sequence[int]) -> tuple[tuple[float, float, float], Floats]:
         text = self._reader.single.around(piece)
         [dense], [late], [sparse] = self._network.run(
             text, ("dense", "late", "sparse"), terms=self._terms, query_states=self._states
         )
-        likeness = self._config.dense_weight * (dense * self._about).sum()
-        score = likeness + self._config.late_weight * late.mean() + (sparse * self._weights).sum()
-        return float(score), dense.astype(np.float16)
+        parts = (dense * self._about).sum(), late.mean(), (sparse * self._weights).sum()
+        return (float(parts[0]), float(parts[1]), float(parts[2])), dense.astype(np.float16)
