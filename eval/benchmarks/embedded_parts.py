@@ -67,10 +67,9 @@ def by_parts(collection: Collection) -> list[Scores]:
 
 def by_minilm(collection: Collection, directory: Path) -> Scores:
     """Cosines of all-MiniLM-L6-v2's mean states, as sentence-transformers has them."""
-    from sentence_transformers import SentenceTransformer, models
+    from sentence_transformers import SentenceTransformer
 
-    encoder = models.Transformer(str(directory), max_seq_length=256)
-    model = SentenceTransformer(modules=[encoder, models.Pooling(384)], device="cpu")
+    model = SentenceTransformer(str(directory), device="cpu", local_files_only=True)
     found = {qid: list(run)[:DEPTH] for qid, run in collection.runs[FIRST_STAGE].items()}
     docids = sorted({docid for run in found.values() for docid in run})
     vectors = model.encode([collection.passages[docid] for docid in docids], normalize_embeddings=True)
