@@ -93,7 +93,7 @@ class Policy(LlmSettings):
     escalate: Escalation = "auto"
     """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (those whose margin is small), or the share of
     queries with the smallest ones."""
-    margin: float = Field(default=0.23, ge=0)
+    margin: float = Field(default=0.19, ge=0)
     """Under ``auto``, queries with a smaller margin around rank 10 are escalated (`listwise.routing.signals`). The
     default escalates three in ten of the queries of DL21 and DL23, by the embedded model's scores."""
     strategy: StrategyName = "sliding"

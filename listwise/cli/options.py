@@ -47,7 +47,7 @@ POLICY_OPTIONS: dict[str, Decorator] = {
     "escalate": click.option(
         "--escalate", metavar="WHEN", help="never, always, auto, or a share such as 0.3. [auto]"
     ),
-    "margin": click.option("--margin", type=float, help="Under auto, escalate below this margin. [0.23]"),
+    "margin": click.option("--margin", type=float, help="Under auto, escalate below this margin. [0.19]"),
     "strategy": click.option(
         "--strategy", type=click.Choice(get_args(StrategyName)), help="What the LLM reads. [sliding]"
     ),

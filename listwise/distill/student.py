@@ -37,6 +37,17 @@ class _Encoded(NamedTuple):
     """Weights of some terms, [texts, terms]."""
 
 
+class Read(NamedTuple):
+    """One text, as the scores see it."""
+
+    dense: Tensor
+    """Mean state of unit length, [hidden]."""
+    states: Tensor
+    """Of unit length, [tokens, hidden], float16."""
+    terms: Tensor
+    """Weights of the terms of the vocabulary, [terms], float16, sparse."""
+
+
 class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed to check types
     """Scores passages as `listwise.models.scorers.hybrid.Hybrid` does.
 
@@ -99,6 +110,21 @@ class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed t
             nn.functional.normalize(states, dim=-1),
             torch.log1p(torch.relu(highest)),
         )
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def read(self, texts: Sequence[str]) -> list[Read]:
+        """Every text by itself, as the scores see it."""
+        found: dict[int, Read] = {}
+        every = torch.arange(self.tokenizer.get_vocab_size())
+        by_length = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            part = by_length[start : start + TEXTS_AT_ONCE]
+            with torch.autocast("cpu", torch.bfloat16):
+                made = self._encode([texts[place] for place in part], every)
+            for row, place in enumerate(part):
+                states = made.states[row][made.mask[row].bool()]
+                found[place] = Read(made.dense[row], states.half(), made.terms[row].half().to_sparse())
+        return [found[place] for place in range(len(texts))]
 
     def parameter_groups(self, dense_rate: float, sparse_rate: float) -> list[dict[str, Any]]:
         """What is trained: all but the lowest layers, which keep what pre-training knew about rare words."""
