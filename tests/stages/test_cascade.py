@@ -220,8 +220,22 @@ def test_a_cascade_is_written_in_words_or_in_tables(tmp_path: Path) -> None:
         (["embedded@200"], "only 100 come to it"),
         (["embedded@0"], "greater than or equal to 1"),
         ([""], "at least 1 character"),
+        (["embedded@http://me:hunter2@h"], "embedded is read from this machine"),
+        (["tei/x@me:hunter2@h:80"], "neither a number nor an address"),
+        (["none", "tei/x@http://me:hunter2@h"], "stands alone"),
+        ([{"base_url": "http://me:hunter2@h"}], "scorer: Field required"),
+        ([{"scorer": "tei/x", "base_url": ["http://me:hunter2@h"]}], "valid string"),
+        ([{"scorer": "embedded", "dept": 20}], "did you mean 'depth'"),
     ],
 )
-def test_a_cascade_that_cannot_be_is_refused_in_words(local: list[str], complaint: str) -> None:
-    with pytest.raises(ConfigError, match=complaint):
+def test_a_cascade_that_cannot_be_is_refused_in_words(local: list[Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as refused:
         Policy.of(local=local)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_an_address_is_told_by_its_beginning_in_any_case() -> None:
+    [stage] = Policy.of(local="tei/x@HTTP://me:hunter2@h@20").local
+    assert (stage.scorer, stage.base_url, stage.depth) == ("tei/x", "HTTP://me:hunter2@h", 20)
+    [other] = Policy.of(llm="vllm/x", fallback=["vllm/y@HTTPS://h"]).fallback
+    assert (other.llm, other.base_url) == ("vllm/y", "HTTPS://h")
