@@ -16,7 +16,7 @@ class StageScores:
     """What one stage made of the candidates it was given."""
 
     scores: tuple[float | None, ...]
-    """One a candidate, in the order given, higher is better; None where it could not be scored."""
+    """One a candidate, in the order given, finite, higher is better; None where it could not be scored."""
     cut: int = 0
     """Candidates of which some part was not read."""
     chunked: int = 0

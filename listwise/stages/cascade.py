@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 
 from listwise.cache import AnswerCache, default_directory
@@ -124,7 +125,7 @@ class Cascade:
     ) -> tuple[Sequence[float | None], tuple[str, ...]]:
         """What to order by, and why that is not what was asked for, if so."""
         given = [request.candidates[at].score for at in asked]
-        if self.fusion == "sum" and None in given:
+        if self.fusion == "sum" and not all(score is not None and isfinite(score) for score in given):
             return scores, ("first-stage scores are missing: they were not fused in",)
         return fuse(self.fusion, self.weight, scores, asked, given), ()
 

@@ -108,9 +108,38 @@ async def test_numbers_that_are_none_go_last() -> None:
         def score(self, query: str, passages: Sequence[str]) -> list[float]:
             return [float("nan"), 1.0, float("inf"), 2.0, float("-inf")]
 
-    after = await scored((Odd("odd", 1), 5), depth=5)
-    assert sorted(after.order) == [0, 1, 2, 3, 4]
-    assert after.order[:2] == (3, 1)
+    for fusion in ("none", "sum", "rrf"):
+        after = await scored((Odd("odd", 1), 5), depth=5, fusion=fusion, weight=0.1)
+        assert after.order == (3, 1, 0, 2, 4)
+        assert after.scores == (None, 1.0, None, 2.0, None)
+        assert after.degraded == ("the local model odd left 3 of 5 candidates without a finite score",)
+
+
+@pytest.mark.parametrize("wrong", [None, 10**400, "high"])
+async def test_what_is_no_score_breaks_no_ranking(wrong: Any) -> None:
+    class Wrong(Numbers):
+        def score(self, query: str, passages: Sequence[str]) -> list[float]:
+            return [wrong for _ in passages]
+
+    after = await scored((Wrong("wrong", 1), 5))
+    assert (after.order, after.scores) == (tuple(range(10)), None)
+    assert "the local model wrong failed" in after.degraded[0]
+
+
+async def test_scores_of_any_size_are_fused_and_tell_how_ambiguous_a_query_is() -> None:
+    far = Request(Query("q", "x"), tuple(Candidate(f"d{at}", f"text {at}", 1e308 * (-1) ** at) for at in range(4)))
+    assert Scored.as_given(far, 4).margin == 2
+    after = await scored((Numbers("up", 1e307), 4), request=far, fusion="sum", weight=0.9)
+    assert after.order == (2, 0, 3, 1)
+    plain = await scored((Numbers("up", 1e307), 4), request=far)
+    assert plain.prior_scores(2) == pytest.approx([1, 2 / 3])
+
+
+async def test_first_stage_scores_that_are_no_numbers_are_not_fused_in() -> None:
+    odd = Request(Query("q", "x"), tuple(Candidate(f"d{at}", f"text {at}", float("nan")) for at in range(4)))
+    after = await scored((Numbers("up", 1), 4), request=odd, fusion="sum", weight=0.9)
+    assert after.order == (3, 2, 1, 0)
+    assert after.degraded == ("first-stage scores are missing: they were not fused in",)
 
 
 async def test_a_scorer_that_miscounts_is_not_believed() -> None:
