@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -10,16 +12,18 @@ from typing import Any
 
 import pytest
 
-from listwise import Candidate, ConfigError, Query, Request, Reranker
+from listwise import Candidate, ConfigError, Query, Ranking, Request, Reranker
 from listwise.models.base import ScoredPassages
 from listwise.models.calibration import Calibration
 from listwise.policy import Policy
+from listwise.spend.history import History
 from listwise.spend.tab import Budget, Tab
 from listwise.stages.base import Stage
 from listwise.stages.cascade import Cascade
 from listwise.stages.local import LocalStage
 from listwise.stages.scored import Scored
-from tests.loopback import Asked, ScriptedServer, failure
+from tests.layers.models import MemoryModel
+from tests.loopback import Asked, Hang, ScriptedServer, failure
 from tests.loopback.turns import Turn
 
 PRICE = "cohere/rerank-v3.5=search_unit:0.002"
@@ -176,7 +180,9 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def remote(server: ScriptedServer, tmp_path: Path, **settings: Any) -> Reranker:
     local = [f"cohere/rerank-v3.5@{server.root}@100", *settings.pop("then", ())]
-    return Reranker(local=local, cache=str(tmp_path), ledger="off", price=(PRICE,), depth=200, **settings)
+    prices = (PRICE, "memory/model=1,1")
+    usual = {"cache": str(tmp_path), "ledger": "off", "price": prices, "depth": 200}
+    return Reranker(local=local, **{**usual, **settings})
 
 
 @pytest.mark.usefixtures("_key")
@@ -225,6 +231,51 @@ def test_an_api_that_fails_or_is_too_dear_breaks_no_ranking(tmp_path: Path) -> N
     assert server.asked == []
     assert ranking.receipt.usd == 0
     assert ranking.docids == ("d0", "d1", "d2", "d3", "d4")
+
+
+def distinct(n: int) -> list[Request]:
+    return [Request(Query(f"q{at}", f"query {at}"), request_of(5).candidates) for at in range(n)]
+
+
+@pytest.mark.usefixtures("_key")
+def test_queries_of_which_a_share_is_escalated_are_scored_at_once(tmp_path: Path) -> None:
+    model = MemoryModel()
+    with (
+        ScriptedServer(by_number, delay_s=0.1) as server,
+        remote(server, tmp_path, model=model, escalate=0.5, concurrency=4) as reranker,
+    ):
+        rankings = list(reranker.rerank_many(distinct(8)))
+    assert server.most_at_once == 4
+    assert [ranking.query.qid for ranking in rankings] == [f"q{at}" for at in range(8)]
+    assert sum(ranking.receipt.route == "llm" for ranking in rankings) == 4
+
+
+@pytest.mark.usefixtures("_key")
+async def test_work_that_ends_while_queries_are_scored_is_in_the_books_and_leaves_no_account_open(
+    tmp_path: Path,
+) -> None:
+    def answer(asked: Asked) -> Turn:
+        return Hang() if asked.body["query"] == "query 1" else by_number(asked)
+
+    async def work(reranker: Reranker) -> list[Ranking]:
+        return [ranking async for ranking in reranker.arerank_many(distinct(3))]
+
+    path, books = tmp_path / "ledger.db", {"ledger": str(tmp_path / "ledger.db"), "budget_usd": "1"}
+    with ScriptedServer(answer) as server:
+        async with remote(server, tmp_path, model=MemoryModel(), escalate=0.5, **books) as reranker:
+            working = asyncio.create_task(work(reranker))
+            async with asyncio.timeout(20):
+                while len(server.billed) < 3:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            working.cancel()
+            await asyncio.wait([working])
+    [line] = History(path).report("route")
+    assert (line.answered, line.unknown, line.open, line.usd) == (2, 1, 0, Decimal("0.006"))
+    with sqlite3.connect(path) as db:
+        scopes = [kind for (kind,) in db.execute("SELECT substr(key, 1, 5) FROM scope")]
+    assert "query" not in scopes
+    assert len(scopes) == 3
 
 
 def test_a_cascade_is_written_in_words_or_in_tables(tmp_path: Path) -> None:
