@@ -104,7 +104,7 @@ def _unasked(policy: Policy) -> Model:
 def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:
     from rich.table import Table
 
-    from listwise.cli.screen import output
+    from listwise.cli.screen import output, served
 
     screen = output()
     routes = ", ".join(f"{count} {route}" for route, count in plan.routes.items() if count)
@@ -112,9 +112,9 @@ def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:
     screen.print(f"{plan.queries} queries: {routes or 'none'}{of}")
     for stage in plan.stages:
         dollars = f"${stage.usd.expected:.4f}, at most ${stage.usd.high:.4f}" if stage.priced else "no price"
-        size = f"{stage.search_units:,} search units, {stage.input_tokens:,} tokens"
         screen.print(
-            f"{stage.scorer}: {stage.calls:,} calls ({stage.cached:,} cached), {size}, {dollars}", markup=False
+            served(stage.scorer, stage.calls, stage.cached, stage.search_units, stage.input_tokens, dollars),
+            markup=False,
         )
     if plan.llm is None:
         screen.print(f"no LLM is configured: nothing {'more ' if plan.stages else ''}will be spent")

@@ -94,7 +94,7 @@ class Cascade:
 
     async def _through(self, stage: Stage, depth: int, scored: Scored, tab: Tab) -> Scored:
         request, asked = scored.request, scored.order[:depth]
-        started, usage, nano_usd = time.monotonic(), tab.usage, tab.nano_usd
+        started, attempts, usage, nano_usd = time.monotonic(), tab.attempts, tab.usage, tab.nano_usd
         read = await stage.score(request.query, [request.candidates[at] for at in asked], tab)
         receipt = StageReceipt(
             scorer=stage.name,
@@ -102,6 +102,7 @@ class Cascade:
             cut=read.cut,
             chunked=read.chunked,
             calls=read.calls,
+            attempts=tab.attempts - attempts,
             cache_hits=read.cache_hits,
             input_tokens=tab.usage.input_tokens - usage.input_tokens,
             search_units=tab.usage.search_units - usage.search_units,
