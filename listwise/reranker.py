@@ -181,7 +181,7 @@ class Reranker:
         unspent = self._cascade.unspent()
         work, routes = await self._work(unspent, looked_at, by_scores="adaptive" in names)
         counts = {route: round(count * scale) for route, count in sorted(routes.items())}
-        stages = tuple(plan_stage(each).times(scale, self.policy) for each in unspent.foreseen)
+        stages = tuple(plan_stage(each, self.policy).times(scale, self.policy) for each in unspent.foreseen)
         if self._llm is None:
             return Plan(len(requests), counts, stages=stages)
         first = self._llm.first
@@ -213,7 +213,7 @@ class Reranker:
         else:
             scored = [await unspent.score(each, self._tab(each)) for each in requests]
         rankable = [each for each in scored if len(each.request.candidates) > 1]
-        decisions = self._router.decide_all([each.margin for each in rankable])
+        decisions = self._router.decide_all([each.margin if each.certain else None for each in rankable])
         routes = Counter[Route](decision.route for decision in decisions)
         for each in scored:
             if len(each.request.candidates) < 2:

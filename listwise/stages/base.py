@@ -27,6 +27,8 @@ class StageScores:
     """Those answered from the cache, free of charge."""
     degraded: tuple[str, ...] = ()
     """What could not be done as asked, in plain words."""
+    asked: bool = True
+    """False in a plan, where nobody knows what the stage will say."""
 
 
 class Stage(Protocol):

@@ -16,12 +16,15 @@ from listwise.models.rerank.naming import is_rerank_api
 from listwise.policy import Policy
 from listwise.settings import StageSettings
 from listwise.spend.money import usd_of
-from listwise.spend.tab import Tab
+from listwise.spend.tab import Budget, Tab
 from listwise.stages.base import Stage, StageScores
 from listwise.stages.local import LocalStage
 from listwise.stages.remote import Forecast, RemoteStage
 from listwise.stages.scored import Scored
 from listwise.types import Candidate, Query, Request, StageReceipt
+
+NOTHING_MORE = Budget(calls=0)
+"""What a plan may spend: answers from the cache are free of charge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class Cascade:
         after = scored.by(asked, read.scores, fused, stage.calibration)
         return replace(
             after,
+            certain=scored.certain and read.asked,
             stages=(*scored.stages, receipt),
             degraded=(
                 *scored.degraded,
@@ -131,7 +135,7 @@ class Cascade:
         return fuse(self.fusion, self.weight, scores, asked, given), ()
 
     def unspent(self) -> Cascade:
-        """The same for a plan: what costs money is foreseen, not asked, and leaves the order as it is."""
+        """The same for a plan: what would cost money is foreseen, not asked, and leaves the order as it is."""
         stages: list[tuple[Stage, int]] = [
             (Foreseen(stage) if isinstance(stage, RemoteStage) else stage, depth) for stage, depth in self.stages
         ]
@@ -159,7 +163,7 @@ class Cascade:
 
 
 class Foreseen:
-    """A rerank API as a plan sees it: adds up what it would take, and scores nothing."""
+    """A rerank API as a plan sees it: adds up what it would take, and scores only by answers in the cache."""
 
     def __init__(self, stage: RemoteStage) -> None:
         self.name = stage.name
@@ -170,8 +174,11 @@ class Foreseen:
 
     async def score(self, query: Query, candidates: Sequence[Candidate], tab: Tab) -> StageScores:
         """See `Stage.score`."""
-        self.forecasts.append(await self._stage.forecast(query, candidates))
-        return StageScores((None,) * len(candidates))
+        forecast = await self._stage.forecast(query, candidates)
+        self.forecasts.append(forecast)
+        if forecast.cached < forecast.requests:
+            return StageScores((None,) * len(candidates), asked=False)
+        return await self._stage.score(query, candidates, Tab(query.qid, NOTHING_MORE))
 
     def again(self) -> Foreseen:
         """Itself: it holds no connections."""

@@ -30,6 +30,8 @@ class Scored:
     """Of the scorer whose ``scores`` these are."""
     margin: float | None = None
     """The router's signal."""
+    certain: bool = True
+    """False in a plan, where a stage was not asked: the order and the margin may turn out as any others."""
     seconds: float = 0.0
     stages: tuple[StageReceipt, ...] = ()
     degraded: tuple[str, ...] = ()
