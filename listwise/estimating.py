@@ -155,7 +155,7 @@ def bounded(
     prior: Sequence[int],
 ) -> tuple[Span, Span, Span]:
     """What the calls of one query take, with high figures that hold whatever the model answers: as if every window
-    (of these ``sizes``) showed the longest passages."""
+    (of these ``sizes``) showed the longest passages of ``prior``."""
     bounds = {size: _worst(tier, request, prior, size, policy.on_bad_answer == "reask") for size in set(sizes)}
     most_in = sum(bounds[size][0] for size in sizes)
     most_out = sum(bounds[size][1] for size in sizes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from statistics import fmean, pstdev
 from typing import Literal
 
@@ -16,6 +15,7 @@ Fusion = Literal["none", "rrf", "sum"]
 
 RRF_K = 60
 """Of the paper: how little the first ranks stand out."""
+MODERATE = 1e100
 
 
 def fuse(
@@ -29,16 +29,16 @@ def fuse(
 
     Args:
         weight: the first stage's share, 0 to 1.
-        own: the scorer's scores; None, or what is not finite, where it has none.
+        own: the scorer's scores, finite; None where it has none.
         places: where the first stage ranked the same candidates, from 0; for ``rrf``.
-        given: its scores of them, all known; for ``sum``.
+        given: its scores of them, all known and finite; for ``sum``.
 
     Returns:
         Scores, higher is better; None where ``own`` has none.
     """
     if how == "none":
         return list(own)
-    known = [at for at, score in enumerate(own) if score is not None and isfinite(score)]
+    known = [at for at, score in enumerate(own) if score is not None]
     if how == "rrf":
         mine, theirs = _reciprocal_ranks(_at(known, own)), [1 / (RRF_K + 1 + places[at]) for at in known]
     else:
@@ -60,7 +60,14 @@ def _reciprocal_ranks(scores: Sequence[float]) -> list[float]:
     return [1 / (RRF_K + place[at]) for at in range(len(scores))]
 
 
+def moderate(scores: Sequence[float]) -> Sequence[float]:
+    """The scores; where their squares might be too large for a float, all of them divided by the largest."""
+    largest = max(map(abs, scores), default=0.0)
+    return scores if largest < MODERATE else [score / largest for score in scores]
+
+
 def _standardized(scores: Sequence[float]) -> list[float]:
+    scores = moderate(scores)
     spread = pstdev(scores) if scores else 0.0
     middle = fmean(scores) if scores else 0.0
     return [(score - middle) / spread if spread else 0.0 for score in scores]

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from listwise.cache import AnswerStore
 from listwise.engine import Engine, Guard, Outcome
 from listwise.errors import ConfigError
 from listwise.estimating import NOTHING, Estimator, Habits, Span, bounded, capped
@@ -19,6 +20,7 @@ from listwise.policy import Policy
 from listwise.spend.money import usd_of
 from listwise.spend.tab import Budget, Tab
 from listwise.stages.cascade import Foreseen
+from listwise.stages.remote import Forecast
 from listwise.stages.scored import Scored
 from listwise.strategies import adapts, make, most_windows, question_of
 from listwise.strategies.base import ORDERS
@@ -96,7 +98,8 @@ class Plan:
     """Expected number of queries by route."""
     strategies: tuple[StrategyPlan, ...] = ()
     stages: tuple[StagePlan, ...] = ()
-    """The rerank APIs before the LLM. What comes after one is planned as if it left the order as it is."""
+    """The rerank APIs before the LLM. What comes after one whose answers are not in the cache is planned as if it
+    left the order as it is, and told nothing of which queries are ambiguous."""
     llm: str | None = None
     price_source: str | None = None
     """None where the model has no known price: dollars are then 0."""
@@ -160,11 +163,9 @@ def tiers_for(names: Iterable[str], tier: LlmTier) -> tuple[dict[str, LlmTier], 
     return ready, left_out
 
 
-def plan_stage(stage: Foreseen) -> StagePlan:
+def plan_stage(stage: Foreseen, policy: Policy) -> StagePlan:
     """What a rerank API would take, as far as a plan saw it."""
     each = stage.forecasts
-    expected = float(usd_of(sum(forecast.nano_usd for forecast in each)))
-    most = float(usd_of(sum(forecast.most_nano_usd for forecast in each)))
     return StagePlan(
         stage.name,
         sum(forecast.requests for forecast in each),
@@ -172,14 +173,19 @@ def plan_stage(stage: Foreseen) -> StagePlan:
         stage.priced,
         sum(forecast.input_tokens for forecast in each),
         sum(forecast.search_units for forecast in each),
-        Span(expected, expected, most),
+        sum((capped(_dollars(forecast), policy.budget_usd) for forecast in each), NOTHING),
     )
+
+
+def _dollars(forecast: Forecast) -> Span:
+    expected, most = float(usd_of(forecast.nano_usd)), float(usd_of(forecast.most_nano_usd))
+    return Span(expected, expected, most)
 
 
 async def plan_strategy(
     name: str, tier: LlmTier, policy: Policy, work: Sequence[Scored], habits: Habits
 ) -> StrategyPlan:
-    """Play one strategy over requests, each in the order that the LLM would get it."""
+    """Play one strategy over requests, each in the order that the LLM would get it, as far as that is known."""
     depth = policy.llm_depth or policy.depth
     strategy = make(name, **policy.measures)
     sums = [NOTHING, NOTHING, NOTHING]
@@ -188,6 +194,8 @@ async def plan_strategy(
     budget = replace(policy.budget, seconds=None)
     for scored in work:
         request, prior, scores = scored.request, scored.order[:depth], scored.prior_scores(depth)
+        store = tier.store if scored.certain else None
+        perhaps = prior if scored.certain else scored.order
 
         async def played(
             within: Budget,
@@ -195,8 +203,9 @@ async def plan_strategy(
             request: Request = request,
             prior: Sequence[int] = prior,
             scores: Sequence[float] | None = scores,
+            store: AnswerStore | None = store,
         ) -> tuple[Estimator, Outcome]:
-            layer = Estimator(tier.first, tier.store, habits, policy.service_tier)
+            layer = Estimator(tier.first, store, habits, policy.service_tier)
             engine = Engine([tier.first.reader_over(layer, counted=False)], strategy, guard)
             return layer, await engine.rank(request, prior, Tab(request.query.qid, within), scores=scores)
 
@@ -210,9 +219,9 @@ async def plan_strategy(
         sizes = longest_play.most_sizes(most_windows(name, len(prior), **policy.measures), budget.calls, widest)
         if sizes:
             largest = max(min(len(prior), policy.window), *sizes)
-            most = tier.guard.most_windows(max(outcome.calls, len(sizes)), request, prior)
+            most = tier.guard.most_windows(max(outcome.calls, len(sizes)), request, perhaps)
             sizes = [*sizes, *[largest] * most]
-        tokens_in, tokens_out, usd = bounded(layer, sizes, tier, policy, request, prior)
+        tokens_in, tokens_out, usd = bounded(layer, sizes, tier, policy, request, perhaps)
         for at, span in enumerate((tokens_in, tokens_out, usd)):
             sums[at] += span
         calls, cached, read = calls + outcome.calls, cached + layer.cached, read + outcome.passages_read

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ByteSize, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ByteSize, Field, ValidationError, model_validator
 
 from listwise.cache import SIZE_LIMIT_BYTES, CacheSize
 from listwise.errors import ConfigError
@@ -258,14 +258,21 @@ class Policy(LlmSettings):
             raise ConfigError(place + "; ".join(_describe(problem) for problem in error.errors())) from None
 
 
+_PARTS: dict[str, type[BaseModel]] = {"fallback": Fallback, "local": StageSettings}
+"""Settings that have settings of their own."""
+
+
 def _describe(problem: Any) -> str:
     if not problem["loc"]:
         return str(problem["msg"]).removeprefix("Value error, ")
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        name, known = str(problem["loc"][-1]), Fallback if len(problem["loc"]) > 1 else Policy
-        return f"there is no setting {place!r}{did_you_mean(name, tuple(known.model_fields))}"
-    return f"{place}: {str(problem['msg']).removeprefix('Value error, ')} (found {problem['input']!r})"
+        outer, *inner = map(str, problem["loc"])
+        known = _PARTS[outer] if inner else Policy
+        return f"there is no setting {place!r}{did_you_mean([outer, *inner][-1], tuple(known.model_fields))}"
+    found = repr(problem["input"])
+    shown = "" if "@" in found or "://" in found else f" (found {found})"  # an address may hold a key
+    return f"{place}: {str(problem['msg']).removeprefix('Value error, ')}{shown}"
 
 
 def _policy_file(name: str | Path) -> Path:

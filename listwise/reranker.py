@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,7 @@ from listwise.stages.cascade import Cascade
 from listwise.stages.scored import Scored
 from listwise.strategies import StrategyName
 from listwise.strategies.adaptive import LOCAL_TRUST
+from listwise.streams import astream, at_once
 from listwise.tiers import LlmTier
 from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
 
@@ -148,7 +149,7 @@ class Reranker:
         """
         early: dict[int, Ranking] = {}
         following = 0
-        async with aclosing(self._finished(self._turns(requests))) as finished:
+        async with aclosing(at_once(self._turns(requests), self.policy.concurrency)) as finished:
             async for at, ranking in finished:
                 if not ordered:
                     yield ranking
@@ -180,7 +181,7 @@ class Reranker:
         unspent = self._cascade.unspent()
         work, routes = await self._work(unspent, looked_at, by_scores="adaptive" in names)
         counts = {route: round(count * scale) for route, count in sorted(routes.items())}
-        stages = tuple(plan_stage(each).times(scale, self.policy) for each in unspent.foreseen)
+        stages = tuple(plan_stage(each, self.policy).times(scale, self.policy) for each in unspent.foreseen)
         if self._llm is None:
             return Plan(len(requests), counts, stages=stages)
         first = self._llm.first
@@ -212,7 +213,7 @@ class Reranker:
         else:
             scored = [await unspent.score(each, self._tab(each)) for each in requests]
         rankable = [each for each in scored if len(each.request.candidates) > 1]
-        decisions = self._router.decide_all([each.margin for each in rankable])
+        decisions = self._router.decide_all([each.margin if each.certain else None for each in rankable])
         routes = Counter[Route](decision.route for decision in decisions)
         for each in scored:
             if len(each.request.candidates) < 2:
@@ -285,70 +286,64 @@ class Reranker:
 
     async def _turns(
         self, requests: Iterable[Request] | AsyncIterable[Request]
-    ) -> AsyncIterator[Coroutine[Any, Any, Ranking]]:
+    ) -> AsyncGenerator[Coroutine[Any, Any, Ranking], None]:
         """The work to be done, a coroutine a query."""
-        stream = requests if isinstance(requests, AsyncIterable) else _astream(requests)
+        stream = requests if isinstance(requests, AsyncIterable) else astream(requests)
         if not self._router.needs_all:
             async for request in stream:
                 yield self._turn(request, None)
             return
-        begun = [await self._begin(request) async for request in stream]
-        rankable = [each.scored for each in begun if len(each.scored.request.candidates) > 1]
-        decisions = iter(self._router.decide_all([each.margin for each in rankable]))
-        for each in begun:
-            yield self._turn(each, next(decisions) if len(each.scored.request.candidates) > 1 else None)
-
-    async def _finished(
-        self, turns: AsyncIterator[Coroutine[Any, Any, Ranking]]
-    ) -> AsyncGenerator[tuple[int, Ranking], None]:
-        """Do the work, ``concurrency`` queries at a time; leaving early cancels what is under way.
-
-        The next turn is waited for together with the turns at work, so that rankings come out of a slow stream as
-        soon as they are done.
-        """
-        places: dict[asyncio.Task[Ranking], int] = {}
-        coming: asyncio.Task[Coroutine[Any, Any, Ranking] | None] | None = None
-        started, ended = 0, False
+        tabs: list[Tab] = []
         try:
-            while places or not ended:
-                if coming is None and not ended and len(places) < self.policy.concurrency:
-                    coming = asyncio.create_task(_next(turns))
-                at_work: set[asyncio.Task[Any]] = {*places, *((coming,) if coming else ())}
-                done, _ = await asyncio.wait(at_work, return_when=asyncio.FIRST_COMPLETED)
-                if coming in done:
-                    turn, coming = coming.result(), None
-                    if turn is None:
-                        ended = True
-                    else:
-                        places[asyncio.create_task(turn)] = started
-                        started += 1
-                for task in done & places.keys():
-                    yield places.pop(task), task.result()
-        finally:
-            if coming is not None:
-                coming.add_done_callback(_drop)
-            left = {*places, *((coming,) if coming else ())}
-            for task in left:
-                task.cancel()
-            if left:
-                await asyncio.wait(left)
+            begun: dict[int, _Begun] = {}
+            async with aclosing(at_once(self._beginnings(stream, tabs), self.policy.concurrency)) as finished:
+                async for at, each in finished:
+                    begun[at] = each
+            in_order = [begun[at] for at in range(len(begun))]
+            rankable = [each.scored for each in in_order if len(each.scored.request.candidates) > 1]
+            decisions = iter(self._router.decide_all([each.margin for each in rankable]))
+            for each in in_order:
+                yield self._turn(each, next(decisions) if len(each.scored.request.candidates) > 1 else None)
+        except BaseException:  # left early: those that wait for their turn will not get it
+            for tab in tabs:
+                tab.close()
+            raise
+
+    async def _beginnings(
+        self, stream: AsyncIterable[Request], tabs: list[Tab]
+    ) -> AsyncGenerator[Coroutine[Any, Any, _Begun], None]:
+        """The first half of the work, a coroutine a query; its account is among ``tabs`` from then on."""
+
+        async def begin(request: Request, tab: Tab) -> _Begun:
+            with self._at_work():
+                return await self._begin(request, tab)
+
+        async for request in stream:
+            tabs.append(self._tab(request))
+            yield begin(request, tabs[-1])
 
     async def _turn(self, work: Request | _Begun, decision: Decision | None) -> Ranking:
         """One query, from its candidates to its ranking."""
+        with self._at_work():
+            return await self._ranked(work, decision)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """What the current task does is cancelled by `aclose`."""
         task = asyncio.current_task()
         assert task is not None
         self._under_way.add(task)
         try:
-            return await self._ranked(work, decision)
+            yield
         finally:
             self._under_way.discard(task)
 
     async def _ranked(self, work: Request | _Begun, decision: Decision | None) -> Ranking:
-        begun = work if isinstance(work, _Begun) else await self._begin(work)
-        scored, tab = begun.scored, begun.tab
-        tab.resume(scored.seconds)
+        tab = work.tab if isinstance(work, _Begun) else self._tab(work)
         try:
-            return self._noted(await self._routed(scored, tab, decision))
+            begun = work if isinstance(work, _Begun) else await self._begin(work, tab)
+            tab.resume(begun.scored.seconds)
+            return self._noted(await self._routed(begun.scored, tab, decision))
         finally:
             tab.close()
 
@@ -406,15 +401,10 @@ class Reranker:
             return open_ledger(policy.ledger, policy.caps, resumed=resumed)
         return MemoryLedger()
 
-    async def _begin(self, request: Request) -> _Begun:
-        """Open an account for a query, and put it through the stages before the LLM."""
+    async def _begin(self, request: Request, tab: Tab) -> _Begun:
+        """Put a query through the stages before the LLM."""
         self._check_open()
-        tab = self._tab(request)
-        try:
-            return _Begun(await self._cascades.here().score(request, tab), tab)
-        except BaseException:
-            tab.close()
-            raise
+        return _Begun(await self._cascades.here().score(request, tab), tab)
 
     def _tab(self, request: Request) -> Tab:
         return Tab(request.query.qid, self.policy.budget, self.purse, patience_s=self.policy.timeout_s)
@@ -434,24 +424,3 @@ def _request(query: str | Query, passages: Sequence[Passage]) -> Request:
         for at, passage in enumerate(passages)
     )
     return Request(named, candidates)
-
-
-async def _astream(requests: Iterable[Request]) -> AsyncIterator[Request]:
-    """A stream from any iterable; one that may block is read in a thread, so that calls in flight go on."""
-    if isinstance(requests, Sequence):
-        for request in requests:
-            yield request
-        return
-    entries = iter(requests)
-    while (following := await asyncio.to_thread(next, entries, None)) is not None:
-        yield following
-
-
-async def _next(turns: AsyncIterator[Coroutine[Any, Any, Ranking]]) -> Coroutine[Any, Any, Ranking] | None:
-    return await anext(turns, None)
-
-
-def _drop(coming: asyncio.Task[Coroutine[Any, Any, Ranking] | None]) -> None:
-    """A turn that came too late is not taken."""
-    if not coming.cancelled() and coming.exception() is None and (turn := coming.result()) is not None:
-        turn.close()

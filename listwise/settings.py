@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from listwise.calls import ServiceTier
+from listwise.models.rerank.naming import VENDORS, is_rerank_api
+
+_AT_ADDRESS = re.compile(r"@(?=https?:)", re.I)
+
+
+def _name_and_address(text: str) -> tuple[str, str | None]:
+    """``NAME`` or ``NAME@URL``."""
+    name, *address = _AT_ADDRESS.split(text, maxsplit=1)
+    return name, address[0] if address else None
 
 
 class StageSettings(BaseModel):
@@ -32,9 +42,20 @@ class StageSettings(BaseModel):
         name, at, depth = given.rpartition("@")
         if not (at and depth.isdecimal()):
             name, depth = given, ""
-        name, at, address = name.partition("@http")
-        settings: dict[str, object] = {"scorer": name, "base_url": f"http{address}" if at else None}
+        scorer, base_url = _name_and_address(name)
+        settings: dict[str, object] = {"scorer": scorer, "base_url": base_url}
         return settings | ({"depth": int(depth)} if depth else {})
+
+    @model_validator(mode="after")
+    def _served_where_it_can_be(self) -> Self:
+        if is_rerank_api(self.scorer) and "@" in self.scorer:
+            raise ValueError("what stands behind the @ is neither a number nor an address, which begins with http")
+        if self.base_url is not None and not is_rerank_api(self.scorer):
+            raise ValueError(
+                f"{self.scorer} is read from this machine: only rerank APIs ({'/..., '.join(VENDORS)}/...) are "
+                "served at an address"
+            )
+        return self
 
 
 def _cascade(value: object) -> object:
@@ -96,5 +117,5 @@ class Fallback(LlmSettings):
     def _from_text(cls, given: object) -> object:
         if not isinstance(given, str):
             return given
-        name, at, address = given.partition("@http")
-        return {"llm": name, "base_url": f"http{address}"} if at else {"llm": name}
+        name, base_url = _name_and_address(given)
+        return {"llm": name} if base_url is None else {"llm": name, "base_url": base_url}

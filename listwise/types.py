@@ -113,13 +113,15 @@ class StageReceipt:
     """Those that were read in several chunks."""
     calls: int = 0
     """Requests to an API, answered by it or from the cache; 0 for a model on this machine."""
+    attempts: int = 0
+    """HTTP requests sent, failed ones and retries included; part of the receipt's sum, as all that follows."""
     cache_hits: int = 0
     """Calls answered from the cache, free of charge."""
     input_tokens: int = 0
     """What the API billed, as far as it says."""
     search_units: int = 0
     usd: Decimal = Decimal(0)
-    """Spent by this stage; part of the receipt's sum."""
+    """Spent by this stage."""
     seconds: float = 0.0
 
 

@@ -36,8 +36,10 @@ it. With --sample all figures are scaled, and the high one is an estimate, too. 
 (adaptive, topdown, blitz, setwise, pairwise) are planned as if the model agreed with the order shown: their middle
 figure may be a fifth too low; their high one holds all the same.
 
-No key is needed, and nothing is sent to the LLM. Answers that are in the cache already cost nothing. After the run,
-`listwise spend --run ID` shows how far off the plan was; settled attempts of a model improve its later plans.
+No LLM's key is needed (a rerank API's is), and nothing is sent. Answers that are in the cache already cost nothing.
+What comes after a rerank API depends on its scores: unless these are in the cache, auto is planned as if it escalated
+every query, and a share as if it took the first ones (then the high figure is an estimate). After the run, `listwise
+spend --run ID` shows how far off the plan was; settled attempts of a model improve its later plans.
 """
 
 BESIDE = "sliding,single,full,topdown,blitz"
@@ -104,7 +106,7 @@ def _unasked(policy: Policy) -> Model:
 def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:
     from rich.table import Table
 
-    from listwise.cli.screen import output
+    from listwise.cli.screen import output, served
 
     screen = output()
     routes = ", ".join(f"{count} {route}" for route, count in plan.routes.items() if count)
@@ -112,9 +114,9 @@ def _show(plan: Plan, requests: list[Request], policy: Policy) -> None:
     screen.print(f"{plan.queries} queries: {routes or 'none'}{of}")
     for stage in plan.stages:
         dollars = f"${stage.usd.expected:.4f}, at most ${stage.usd.high:.4f}" if stage.priced else "no price"
-        size = f"{stage.search_units:,} search units, {stage.input_tokens:,} tokens"
         screen.print(
-            f"{stage.scorer}: {stage.calls:,} calls ({stage.cached:,} cached), {size}, {dollars}", markup=False
+            served(stage.scorer, stage.calls, stage.cached, stage.search_units, stage.input_tokens, dollars),
+            markup=False,
         )
     if plan.llm is None:
         screen.print(f"no LLM is configured: nothing {'more ' if plan.stages else ''}will be spent")

@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from listwise.types import Receipt
+from listwise.types import Receipt, StageReceipt
 
 LINE_EVERY_S = 5.0
 """Seconds between lines of progress where there is no terminal."""
@@ -58,6 +58,35 @@ def dollars(usd: Decimal) -> str:
     return f"${usd:.2f}" if usd >= 100 else f"${usd:.4f}" if usd >= Decimal("0.01") or usd == 0 else f"${usd:.6f}"
 
 
+@dataclass(frozen=True, slots=True)
+class ApiTotals:
+    """What a rerank API did for many queries."""
+
+    calls: int = 0
+    attempts: int = 0
+    cached: int = 0
+    search_units: int = 0
+    input_tokens: int = 0
+    usd: Decimal = Decimal(0)
+
+    def with_one(self, stage: StageReceipt) -> ApiTotals:
+        """And for one query more."""
+        return ApiTotals(
+            self.calls + stage.calls,
+            self.attempts + stage.attempts,
+            self.cached + stage.cache_hits,
+            self.search_units + stage.search_units,
+            self.input_tokens + stage.input_tokens,
+            self.usd + stage.usd,
+        )
+
+
+def served(scorer: str, calls: int, cached: int, search_units: int, input_tokens: int, usd: str) -> str:
+    """A line on a rerank API."""
+    size = f"{search_units:,} search units, {input_tokens:,} tokens"
+    return f"{scorer}: {calls:,} calls ({cached:,} cached), {size}, {usd}"
+
+
 @dataclass(slots=True)
 class Totals:
     """Sums over receipts."""
@@ -66,6 +95,8 @@ class Totals:
     numbers: dict[str, Counter[str]] = field(default_factory=lambda: {route: Counter() for route in ROUTES})
     usd: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(ROUTES, Decimal(0)))
     priced: bool = True
+    stages: dict[str, ApiTotals] = field(default_factory=dict)
+    """By the scorer's name; those on this machine have no calls."""
     degraded: dict[str, Counter[str]] = field(default_factory=dict)
     """What could not be done as asked and for how many queries; what differs only in figures is together."""
     noted: dict[str, Counter[str]] = field(default_factory=dict)
@@ -84,13 +115,16 @@ class Totals:
         numbers = self.numbers[receipt.route]
         for name in ("calls", "attempts", "retries", "cache_hits", "input_tokens", "output_tokens"):
             numbers[name] += getattr(receipt, name)
+        for stage in receipt.stages:
+            self.stages[stage.scorer] = self.stages.get(stage.scorer, ApiTotals()).with_one(stage)
         numbers["repairs"] += sum(receipt.repairs.values())
         self.usd[receipt.route] += receipt.usd
         self.priced = self.priced and receipt.priced
         self.echoes += receipt.echoes
         self.ordered += sum(receipt.ordered_by.values())
         for what in receipt.degraded:
-            self.degraded.setdefault(_FIGURES.sub("N", what), Counter())[what] += 1
+            alike = _FIGURES.sub("N", what.replace(f"query {receipt.qid}:", "query:"))
+            self.degraded.setdefault(alike, Counter())[what] += 1
         self.simulated += receipt.simulated
         for what in receipt.notes:
             self.noted.setdefault(_FIGURES.sub("N", what.partition(": ")[0]), Counter())[what] += 1
@@ -100,8 +134,8 @@ class Totals:
     @property
     def never_answered(self) -> bool:
         """Whether an LLM was asked, and not one answer came."""
-        asked = self.routes["llm"] > 0 and self.sum("attempts") > 0
-        return asked and self.sum("output_tokens") == 0 and self.sum("cache_hits") == 0
+        asked = self.sum("attempts") - sum(stage.attempts for stage in self.stages.values())
+        return asked > 0 and self.sum("output_tokens") == 0 and self.sum("cache_hits") == 0
 
     @property
     def echoed(self) -> bool:
@@ -207,6 +241,11 @@ def show_totals(totals: Totals) -> None:
         table.add_row("all", *_row(totals, shown))
     screen = console()
     screen.print(table)
+    for scorer, stage in totals.stages.items():
+        if stage.calls or stage.attempts:
+            usd = dollars(stage.usd) if totals.priced else "no price"
+            line = served(scorer, stage.calls, stage.cached, stage.search_units, stage.input_tokens, usd)
+            screen.print(f"of that {line}", soft_wrap=True)
     screen.print(f"{sum(totals.routes.values())} queries in {totals.seconds:.2f} s")
     if totals.simulated:
         screen.print(

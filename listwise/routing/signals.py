@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import isfinite
 from statistics import fmean, pstdev
 
+from listwise.fusion import moderate
+
 BOUNDARY = 10
 """The rank whose surroundings matter: measures look at the top 10."""
 BAND = 5
@@ -27,7 +29,7 @@ def margin(scores: Sequence[float], boundary: int = BOUNDARY, band: int = BAND) 
     """
     if len(scores) < 2 or not all(map(isfinite, scores)):
         return None
-    ranked = sorted(scores, reverse=True)
+    ranked = sorted(moderate(scores), reverse=True)
     spread = pstdev(ranked)
     if spread == 0:
         return 0.0

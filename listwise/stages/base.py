@@ -16,7 +16,7 @@ class StageScores:
     """What one stage made of the candidates it was given."""
 
     scores: tuple[float | None, ...]
-    """One a candidate, in the order given, higher is better; None where it could not be scored."""
+    """One a candidate, in the order given, finite, higher is better; None where it could not be scored."""
     cut: int = 0
     """Candidates of which some part was not read."""
     chunked: int = 0
@@ -27,6 +27,8 @@ class StageScores:
     """Those answered from the cache, free of charge."""
     degraded: tuple[str, ...] = ()
     """What could not be done as asked, in plain words."""
+    asked: bool = True
+    """False in a plan, where nobody knows what the stage will say."""
 
 
 class Stage(Protocol):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 
 from listwise.cache import AnswerCache, default_directory
@@ -15,12 +16,15 @@ from listwise.models.rerank.naming import is_rerank_api
 from listwise.policy import Policy
 from listwise.settings import StageSettings
 from listwise.spend.money import usd_of
-from listwise.spend.tab import Tab
+from listwise.spend.tab import Budget, Tab
 from listwise.stages.base import Stage, StageScores
 from listwise.stages.local import LocalStage
 from listwise.stages.remote import Forecast, RemoteStage
 from listwise.stages.scored import Scored
 from listwise.types import Candidate, Query, Request, StageReceipt
+
+NOTHING_MORE = Budget(calls=0)
+"""What a plan may spend: answers from the cache are free of charge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Cascade:
 
     async def _through(self, stage: Stage, depth: int, scored: Scored, tab: Tab) -> Scored:
         request, asked = scored.request, scored.order[:depth]
-        started, usage, nano_usd = time.monotonic(), tab.usage, tab.nano_usd
+        started, attempts, usage, nano_usd = time.monotonic(), tab.attempts, tab.usage, tab.nano_usd
         read = await stage.score(request.query, [request.candidates[at] for at in asked], tab)
         receipt = StageReceipt(
             scorer=stage.name,
@@ -101,6 +105,7 @@ class Cascade:
             cut=read.cut,
             chunked=read.chunked,
             calls=read.calls,
+            attempts=tab.attempts - attempts,
             cache_hits=read.cache_hits,
             input_tokens=tab.usage.input_tokens - usage.input_tokens,
             search_units=tab.usage.search_units - usage.search_units,
@@ -111,6 +116,7 @@ class Cascade:
         after = scored.by(asked, read.scores, fused, stage.calibration)
         return replace(
             after,
+            certain=scored.certain and read.asked,
             stages=(*scored.stages, receipt),
             degraded=(
                 *scored.degraded,
@@ -124,12 +130,12 @@ class Cascade:
     ) -> tuple[Sequence[float | None], tuple[str, ...]]:
         """What to order by, and why that is not what was asked for, if so."""
         given = [request.candidates[at].score for at in asked]
-        if self.fusion == "sum" and None in given:
+        if self.fusion == "sum" and not all(score is not None and isfinite(score) for score in given):
             return scores, ("first-stage scores are missing: they were not fused in",)
         return fuse(self.fusion, self.weight, scores, asked, given), ()
 
     def unspent(self) -> Cascade:
-        """The same for a plan: what costs money is foreseen, not asked, and leaves the order as it is."""
+        """The same for a plan: what would cost money is foreseen, not asked, and leaves the order as it is."""
         stages: list[tuple[Stage, int]] = [
             (Foreseen(stage) if isinstance(stage, RemoteStage) else stage, depth) for stage, depth in self.stages
         ]
@@ -157,7 +163,7 @@ class Cascade:
 
 
 class Foreseen:
-    """A rerank API as a plan sees it: adds up what it would take, and scores nothing."""
+    """A rerank API as a plan sees it: adds up what it would take, and scores only by answers in the cache."""
 
     def __init__(self, stage: RemoteStage) -> None:
         self.name = stage.name
@@ -168,8 +174,11 @@ class Foreseen:
 
     async def score(self, query: Query, candidates: Sequence[Candidate], tab: Tab) -> StageScores:
         """See `Stage.score`."""
-        self.forecasts.append(await self._stage.forecast(query, candidates))
-        return StageScores((None,) * len(candidates))
+        forecast = await self._stage.forecast(query, candidates)
+        self.forecasts.append(forecast)
+        if forecast.cached < forecast.requests:
+            return StageScores((None,) * len(candidates), asked=False)
+        return await self._stage.score(query, candidates, Tab(query.qid, NOTHING_MORE))
 
     def again(self) -> Foreseen:
         """Itself: it holds no connections."""

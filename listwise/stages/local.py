@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from math import isfinite
 
 from listwise.log import get_logger
 from listwise.models.base import ChunkingScorer, ScoredPassages, Scorer
@@ -44,16 +45,19 @@ class LocalStage:
             _log.exception("the local model failed", query=query.qid, model=self.name)
             why = f"the local model {self.name} failed ({type(error).__name__}): the order before it stands"
             return StageScores((None,) * len(candidates), degraded=(why,))
-        return StageScores(tuple(map(float, read.scores)), read.cut, read.chunked)
+        return read
 
-    def _read(self, query: str, texts: Sequence[str]) -> ScoredPassages:
+    def _read(self, query: str, texts: Sequence[str]) -> StageScores:
         if isinstance(self._scorer, ChunkingScorer):
             read = self._scorer.read(query, texts)
         else:
             read = ScoredPassages(self._scorer.score(query, texts))
         if len(read.scores) != len(texts):
             raise ValueError(f"{len(read.scores)} scores for {len(texts)} passages")
-        return read
+        scores = tuple(score if isfinite(score) else None for score in map(float, read.scores))
+        missing = scores.count(None)
+        why = f"the local model {self.name} left {missing} of {len(texts)} candidates without a finite score"
+        return StageScores(scores, read.cut, read.chunked, degraded=(why,) if missing else ())
 
     def again(self) -> LocalStage:
         """Itself: it holds no connections."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf, isfinite, isnan
+from math import isfinite
 
+from listwise.fusion import moderate
 from listwise.models.calibration import Calibration
 from listwise.routing.signals import margin
 from listwise.types import Request, StageReceipt
@@ -29,6 +30,8 @@ class Scored:
     """Of the scorer whose ``scores`` these are."""
     margin: float | None = None
     """The router's signal."""
+    certain: bool = True
+    """False in a plan, where a stage was not asked: the order and the margin may turn out as any others."""
     seconds: float = 0.0
     stages: tuple[StageReceipt, ...] = ()
     degraded: tuple[str, ...] = ()
@@ -64,7 +67,7 @@ class Scored:
         known = {at: score for at, score in zip(asked, fused, strict=True) if score is not None}
         if not known:
             return self
-        best = sorted(known, key=lambda at: -(known[at] if isfinite(known[at]) else -inf))
+        best = sorted(known, key=lambda at: -known[at])
         order = (*best, *(at for at in self.order if at not in known))
         scores: list[float | None] = [None] * len(self.order)
         for at, score in zip(asked, raw, strict=True):
@@ -85,11 +88,11 @@ class Scored:
         if self.scores is None or self.calibration is None:
             return None
         likely = self.calibration.probability
-        return tuple(None if score is None or isnan(score) else likely(score) for score in self.scores)
+        return tuple(None if score is None else likely(score) for score in self.scores)
 
     def prior_scores(self, depth: int) -> list[float] | None:
-        """The scores that made the order of the first ``depth``, best first; None where some are missing or no
-        numbers, or say another order."""
+        """The scores that made the order of the first ``depth``, best first, `moderate`; None where some are
+        missing or no numbers, or say another order."""
         known = (self.ranked_by or ())[:depth]
         ordered = all(first >= then for first, then in pairwise(known)) and all(map(isfinite, known))
-        return list(known) if ordered and known and len(known) == min(depth, len(self.order)) else None
+        return list(moderate(known)) if ordered and known and len(known) == min(depth, len(self.order)) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -10,16 +12,18 @@ from typing import Any
 
 import pytest
 
-from listwise import Candidate, ConfigError, Query, Request, Reranker
+from listwise import Candidate, ConfigError, Query, Ranking, Request, Reranker
 from listwise.models.base import ScoredPassages
 from listwise.models.calibration import Calibration
 from listwise.policy import Policy
+from listwise.spend.history import History
 from listwise.spend.tab import Budget, Tab
 from listwise.stages.base import Stage
 from listwise.stages.cascade import Cascade
 from listwise.stages.local import LocalStage
 from listwise.stages.scored import Scored
-from tests.loopback import Asked, ScriptedServer, failure
+from tests.layers.models import MemoryModel
+from tests.loopback import Asked, Hang, ScriptedServer, failure
 from tests.loopback.turns import Turn
 
 PRICE = "cohere/rerank-v3.5=search_unit:0.002"
@@ -108,9 +112,38 @@ async def test_numbers_that_are_none_go_last() -> None:
         def score(self, query: str, passages: Sequence[str]) -> list[float]:
             return [float("nan"), 1.0, float("inf"), 2.0, float("-inf")]
 
-    after = await scored((Odd("odd", 1), 5), depth=5)
-    assert sorted(after.order) == [0, 1, 2, 3, 4]
-    assert after.order[:2] == (3, 1)
+    for fusion in ("none", "sum", "rrf"):
+        after = await scored((Odd("odd", 1), 5), depth=5, fusion=fusion, weight=0.1)
+        assert after.order == (3, 1, 0, 2, 4)
+        assert after.scores == (None, 1.0, None, 2.0, None)
+        assert after.degraded == ("the local model odd left 3 of 5 candidates without a finite score",)
+
+
+@pytest.mark.parametrize("wrong", [None, 10**400, "high"])
+async def test_what_is_no_score_breaks_no_ranking(wrong: Any) -> None:
+    class Wrong(Numbers):
+        def score(self, query: str, passages: Sequence[str]) -> list[float]:
+            return [wrong for _ in passages]
+
+    after = await scored((Wrong("wrong", 1), 5))
+    assert (after.order, after.scores) == (tuple(range(10)), None)
+    assert "the local model wrong failed" in after.degraded[0]
+
+
+async def test_scores_of_any_size_are_fused_and_tell_how_ambiguous_a_query_is() -> None:
+    far = Request(Query("q", "x"), tuple(Candidate(f"d{at}", f"text {at}", 1e308 * (-1) ** at) for at in range(4)))
+    assert Scored.as_given(far, 4).margin == 2
+    after = await scored((Numbers("up", 1e307), 4), request=far, fusion="sum", weight=0.9)
+    assert after.order == (2, 0, 3, 1)
+    plain = await scored((Numbers("up", 1e307), 4), request=far)
+    assert plain.prior_scores(2) == pytest.approx([1, 2 / 3])
+
+
+async def test_first_stage_scores_that_are_no_numbers_are_not_fused_in() -> None:
+    odd = Request(Query("q", "x"), tuple(Candidate(f"d{at}", f"text {at}", float("nan")) for at in range(4)))
+    after = await scored((Numbers("up", 1), 4), request=odd, fusion="sum", weight=0.9)
+    assert after.order == (3, 2, 1, 0)
+    assert after.degraded == ("first-stage scores are missing: they were not fused in",)
 
 
 async def test_a_scorer_that_miscounts_is_not_believed() -> None:
@@ -147,7 +180,9 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def remote(server: ScriptedServer, tmp_path: Path, **settings: Any) -> Reranker:
     local = [f"cohere/rerank-v3.5@{server.root}@100", *settings.pop("then", ())]
-    return Reranker(local=local, cache=str(tmp_path), ledger="off", price=(PRICE,), depth=200, **settings)
+    prices = (PRICE, "memory/model=1,1")
+    usual = {"cache": str(tmp_path), "ledger": "off", "price": prices, "depth": 200}
+    return Reranker(local=local, **{**usual, **settings})
 
 
 @pytest.mark.usefixtures("_key")
@@ -198,6 +233,51 @@ def test_an_api_that_fails_or_is_too_dear_breaks_no_ranking(tmp_path: Path) -> N
     assert ranking.docids == ("d0", "d1", "d2", "d3", "d4")
 
 
+def distinct(n: int) -> list[Request]:
+    return [Request(Query(f"q{at}", f"query {at}"), request_of(5).candidates) for at in range(n)]
+
+
+@pytest.mark.usefixtures("_key")
+def test_queries_of_which_a_share_is_escalated_are_scored_at_once(tmp_path: Path) -> None:
+    model = MemoryModel()
+    with (
+        ScriptedServer(by_number, delay_s=0.1) as server,
+        remote(server, tmp_path, model=model, escalate=0.5, concurrency=4) as reranker,
+    ):
+        rankings = list(reranker.rerank_many(distinct(8)))
+    assert server.most_at_once == 4
+    assert [ranking.query.qid for ranking in rankings] == [f"q{at}" for at in range(8)]
+    assert sum(ranking.receipt.route == "llm" for ranking in rankings) == 4
+
+
+@pytest.mark.usefixtures("_key")
+async def test_work_that_ends_while_queries_are_scored_is_in_the_books_and_leaves_no_account_open(
+    tmp_path: Path,
+) -> None:
+    def answer(asked: Asked) -> Turn:
+        return Hang() if asked.body["query"] == "query 1" else by_number(asked)
+
+    async def work(reranker: Reranker) -> list[Ranking]:
+        return [ranking async for ranking in reranker.arerank_many(distinct(3))]
+
+    path, books = tmp_path / "ledger.db", {"ledger": str(tmp_path / "ledger.db"), "budget_usd": "1"}
+    with ScriptedServer(answer) as server:
+        async with remote(server, tmp_path, model=MemoryModel(), escalate=0.5, **books) as reranker:
+            working = asyncio.create_task(work(reranker))
+            async with asyncio.timeout(20):
+                while len(server.billed) < 3:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            working.cancel()
+            await asyncio.wait([working])
+    [line] = History(path).report("route")
+    assert (line.answered, line.unknown, line.open, line.usd) == (2, 1, 0, Decimal("0.006"))
+    with sqlite3.connect(path) as db:
+        scopes = [kind for (kind,) in db.execute("SELECT substr(key, 1, 5) FROM scope")]
+    assert "query" not in scopes
+    assert len(scopes) == 3
+
+
 def test_a_cascade_is_written_in_words_or_in_tables(tmp_path: Path) -> None:
     words = Policy.of(local=["cohere/rerank-v3.5@http://127.0.0.1:1/v2@50", "embedded@20", "vllm/x@http://h:8000"])
     assert [(each.scorer, each.base_url, each.depth) for each in words.local] == [
@@ -220,8 +300,22 @@ def test_a_cascade_is_written_in_words_or_in_tables(tmp_path: Path) -> None:
         (["embedded@200"], "only 100 come to it"),
         (["embedded@0"], "greater than or equal to 1"),
         ([""], "at least 1 character"),
+        (["embedded@http://me:hunter2@h"], "embedded is read from this machine"),
+        (["tei/x@me:hunter2@h:80"], "neither a number nor an address"),
+        (["none", "tei/x@http://me:hunter2@h"], "stands alone"),
+        ([{"base_url": "http://me:hunter2@h"}], "scorer: Field required"),
+        ([{"scorer": "tei/x", "base_url": ["http://me:hunter2@h"]}], "valid string"),
+        ([{"scorer": "embedded", "dept": 20}], "did you mean 'depth'"),
     ],
 )
-def test_a_cascade_that_cannot_be_is_refused_in_words(local: list[str], complaint: str) -> None:
-    with pytest.raises(ConfigError, match=complaint):
+def test_a_cascade_that_cannot_be_is_refused_in_words(local: list[Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as refused:
         Policy.of(local=local)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_an_address_is_told_by_its_beginning_in_any_case() -> None:
+    [stage] = Policy.of(local="tei/x@HTTP://me:hunter2@h@20").local
+    assert (stage.scorer, stage.base_url, stage.depth) == ("tei/x", "HTTP://me:hunter2@h", 20)
+    [other] = Policy.of(llm="vllm/x", fallback=["vllm/y@HTTPS://h"]).fallback
+    assert (other.llm, other.base_url) == ("vllm/y", "HTTPS://h")
