@@ -1,6 +1,6 @@
 """Trains the cross-encoder that comes with the package: python -m listwise.distill.embedded_cross --data DIR ...
 
-It learns from no judgement: from what the two encoders of the embedded hybrid and a sentence encoder together think of
+It learns from no judgement: from what the embedded hybrid's encoders and a sentence encoder think together of
 passages of TREC DL 2021 to 2023, for real queries that nobody judged. Needs what `listwise.distill.embedded` needs,
 and ``--sentences``, a directory of multilingual-e5-small as Hugging Face has it.
 """
