@@ -23,7 +23,9 @@ CALIBRATION_PAIRS = 512
 SPECIAL_TOKENS = {"[UNK]": "unk_token", "[SEP]": "sep_token", "[PAD]": "pad_token", "[CLS]": "cls_token"}
 
 
-def export_cross_encoder(model: PairEncoder, pairs: Sequence[tuple[str, str]], out: Path) -> None:
+def export_cross_encoder(
+    model: PairEncoder, pairs: Sequence[tuple[str, str]], out: Path, *, token_bits: Literal[4, 8] = 8
+) -> None:
     """Write ``model.onnx`` in int8, ``model.fp32.onnx``, the weights as ``model.safetensors``, the tokenizer, and
     ``config.json``, which is written last. No file is ever half written.
 
@@ -32,10 +34,11 @@ def export_cross_encoder(model: PairEncoder, pairs: Sequence[tuple[str, str]], o
 
     Args:
         pairs: of query and passage, like those that are to be scored; they set the scales of activations.
+        token_bits: of the table of tokens in ``model.onnx``; 4 saves 6 MB of MiniLM's 23.
     """
     model.cpu()
     ranges = _observe(model, pairs)
-    write_beside(out / "model.onnx", _graph(model, ranges, 8))
+    write_beside(out / "model.onnx", _graph(model, ranges, token_bits))
     write_beside(out / "model.fp32.onnx", _graph(model, ranges, 32))
     weights = {name: value.contiguous() for name, value in model.network.state_dict().items()}
     write_beside(out / "model.safetensors", save(weights, {"format": "pt"}))
@@ -57,7 +60,7 @@ def _observe(model: PairEncoder, pairs: Sequence[tuple[str, str]]) -> dict[str, 
     return watch.ranges
 
 
-def _graph(model: PairEncoder, ranges: dict[str, Range], bits: Literal[8, 32]) -> bytes:
+def _graph(model: PairEncoder, ranges: dict[str, Range], bits: Literal[4, 8, 32]) -> bytes:
     weights = {name.removeprefix("bert."): value.numpy() for name, value in model.network.state_dict().items()}
     config = model.network.config
     encoder = Encoder("pair", weights, ranges, int(config.num_attention_heads), bits)

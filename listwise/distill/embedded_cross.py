@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pairs = [(lesson.query, text) for lesson in some for text in lesson.passages]
     model.max_tokens = MAX_TOKENS
     model.tokenizer.enable_truncation(MAX_TOKENS)
-    export_cross_encoder(model, spread(pairs), chosen.out)
+    export_cross_encoder(model, spread(pairs), chosen.out, token_bits=4)
 
 
 def read_texts(data: Path, most_queries: int, most_passages: int | None) -> tuple[list[str], list[str]]:

@@ -28,7 +28,9 @@ from listwise.models.scorers.passages import Kind, PassageScorer
 from listwise.models.scorers.reading import Reader
 
 EMBEDDED = Path(__file__).parent.parent / "embedded"
-"""The model that comes with the package."""
+"""The model that is used unless another one is named."""
+OWN = {"embedded": EMBEDDED, "embedded-cross": EMBEDDED.with_name("embedded_cross")}
+"""The models that come with the package, by name."""
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 """Where a directory may keep its graph; any other name, as FlashRank's, if it is the only graph."""
 
@@ -37,9 +39,9 @@ def load_scorer(name: str, long_passages: LongPassages = "first") -> PassageScor
     """Load a local model; takes well under a second for one of ours.
 
     Args:
-        name: ``embedded``, a directory, or the name of a Hugging Face model in the local cache. A directory is
-            ours, with a ``kind`` in its ``config.json``; a cross-encoder of Hugging Face or FlashRank; a monoT5; or
-            a late-interaction model of PyLate or Stanford. See docs/local-models.md.
+        name: ``embedded``, ``embedded-cross``, a directory, or the name of a Hugging Face model in the local
+            cache. A directory is ours, with a ``kind`` in its ``config.json``; a cross-encoder of Hugging Face or
+            FlashRank; a monoT5; or a late-interaction model of PyLate or Stanford. See docs/local-models.md.
         long_passages: how a passage is read that is longer than the model can read at once.
 
     Raises:
@@ -47,7 +49,7 @@ def load_scorer(name: str, long_passages: LongPassages = "first") -> PassageScor
         ConfigError: the directory is incomplete, a file in it is malformed, or it wants code of its own run.
         MissingExtra: the model comes without an ONNX graph and what runs it is not installed.
     """
-    path = EMBEDDED if name == "embedded" else directory_of(name)
+    path = OWN.get(name) or directory_of(name)
     return PassageScorer(name, _kind(path, name), long_passages, calibration_of(path))
 
 
@@ -73,7 +75,7 @@ def _cached_snapshot(name: str) -> Path:
         ) from exc
     if not isinstance(found, str):
         raise UnknownModel(
-            f"no local model {name!r}: not 'embedded', no directory, and not in the Hugging Face cache; "
+            f"no local model {name!r}: none of {', '.join(OWN)}, no directory, and not in the Hugging Face cache; "
             f"if it is a Hugging Face model, fetch it with: hf download {name}"
         )
     return Path(found).parent

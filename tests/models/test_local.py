@@ -40,6 +40,14 @@ def test_embedded_finds_the_passage_that_answers(embedded: Scorer) -> None:
     assert embedded.name == "embedded"
 
 
+def test_the_embedded_cross_encoder_finds_it_too() -> None:
+    scorer = load_scorer("embedded-cross")
+    scores = scorer.score(QUERY, PASSAGES)
+    assert max(range(3), key=lambda place: scores[place]) == 1
+    assert scorer.name == "embedded-cross"
+    assert scorer.score(QUERY, PASSAGES[:1]) == scores[:1], "whatever else is asked for"
+
+
 def test_embedded_tells_meaning_without_shared_words(embedded: Scorer) -> None:
     about, other = embedded.score(
         "automobile repair costs", ["What a garage charges to fix your car.", PASSAGES[2]]
