@@ -16,7 +16,7 @@ POLICY_OPTIONS: dict[str, Decorator] = {
         "--local",
         multiple=True,
         metavar="NAME[@URL][@N]",
-        help="embedded, embedded-cross, none, a directory, a hub name, cohere/rerank-v3.5; again for the next stage, which "
+        help="embedded, embedded-cross, none, a directory, a hub name, cohere/...; again for the next stage, which "
         "reads the best N. [embedded]",
     ),
     "long_passages": click.option(
