@@ -25,6 +25,8 @@ TRAINING_TOKENS = 128
 MAX_TOKENS = 256
 QUERY_TERMS = 128
 """Terms of a query that are compared; queries of DL21 and DL23 have 44 at most."""
+FEEDBACK, FEEDBACK_WEIGHT = 2, 20.0
+"""Passages that the query is read anew from, and the weight of what they say; chosen on DL21 and DL23."""
 CALIBRATION_TEXTS = 512
 """Queries and passages that set the scales of activations, half of each."""
 
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "dense_weight": round(student.dense_weight.item(), 3),
         "late_weight": round(student.late_weight.item(), 3),
         "sparse_weight": 1.0,
+        "feedback": FEEDBACK,
+        "feedback_weight": FEEDBACK_WEIGHT,
     }
     export_hybrid(dense, sparse, minilm / "tokenizer.json", settings, chosen.out)
 
