@@ -47,16 +47,22 @@ def load_scorer(name: str, long_passages: LongPassages = "first") -> PassageScor
         ConfigError: the directory is incomplete, a file in it is malformed, or it wants code of its own run.
         MissingExtra: the model comes without an ONNX graph and what runs it is not installed.
     """
-    path = EMBEDDED if name == "embedded" else directory_of(name)
-    return PassageScorer(name, _kind(path, name), long_passages, calibration_of(path))
+    path = directory_of(name)
+    try:
+        return PassageScorer(name, _kind(path, name), long_passages, calibration_of(path))
+    except (TypeError, ValueError, AttributeError) as exc:  # a text where a number should be, and the like
+        raise ConfigError(f"{path}: what its files say of the model cannot be: {exc}") from exc
 
 
 def directory_of(name: str) -> Path:
-    """The directory of that name, or the one that holds the Hugging Face model of that name in the local cache.
+    """The directory of that name, or the one that holds the Hugging Face model of that name in the local cache;
+    ``embedded`` is the model that comes with the package.
 
     Raises:
         UnknownModel: there is neither.
     """
+    if name == "embedded":
+        return EMBEDDED
     return Path(name) if Path(name).is_dir() else _cached_snapshot(name)
 
 
