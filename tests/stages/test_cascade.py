@@ -314,6 +314,13 @@ def test_a_cascade_that_cannot_be_is_refused_in_words(local: list[Any], complain
     assert "hunter2" not in str(refused.value)
 
 
+def test_made_up_dollars_and_real_ones_are_not_put_into_the_same_books() -> None:
+    settings: dict[str, Any] = {"local": "vllm/x@http://h", "llm": "sim/strong,qrels=q", "escalate": "always"}
+    with pytest.raises(ConfigError, match="dollars are made up"):
+        Policy.of(**settings)
+    assert Policy.of(**settings, ledger="off").simulated
+
+
 def test_an_address_is_told_by_its_beginning_in_any_case() -> None:
     [stage] = Policy.of(local="tei/x@HTTP://me:hunter2@h@20").local
     assert (stage.scorer, stage.base_url, stage.depth) == ("tei/x", "HTTP://me:hunter2@h", 20)
