@@ -17,6 +17,7 @@ from listwise.cache import SIZE_LIMIT_BYTES, CacheSize
 from listwise.errors import ConfigError
 from listwise.fusion import Fusion
 from listwise.models.base import LongPassages
+from listwise.models.rerank.naming import is_rerank_api
 from listwise.resources import did_you_mean, names, resource
 from listwise.settings import Cascade, Fallback, LlmSettings, StageSettings
 from listwise.spend.money import MOST_USD
@@ -179,6 +180,11 @@ class Policy(LlmSettings):
         if any(simulated) and not all(simulated):
             raise ValueError(
                 "a simulated model and a real one cannot stand in for each other: their dollars differ"
+            )
+        if self.simulated and self.ledger is None and any(map(is_rerank_api, self.scorers)):
+            raise ValueError(
+                "a simulated LLM's dollars are made up, and a rerank API's are not: set ledger to a file of its "
+                "own for both, or to off"
             )
         if self.votes != 1 and self.shuffle != "none" and self.strategy in _NOTHING_TO_SHUFFLE:
             raise ValueError(

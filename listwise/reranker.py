@@ -96,10 +96,15 @@ class Reranker:
         self.purse = Purse(
             ledger or self._open_ledger(run_id), run_id or new_run_id(), self.policy.account, self.policy.caps
         )
-        capped = bool(self.purse.ledger.caps(self.policy.account))
-        self._cascades = PerLoop(Cascade.of(self.policy, scorer, capped=capped), Cascade.again)
-        self._cascade = self._cascades.first
-        self._llm = LlmTier.of(self.policy, own, capped=capped) if self.policy.llm else None
+        try:
+            capped = bool(self.purse.ledger.caps(self.policy.account))
+            self._cascade = Cascade.of(self.policy, scorer, capped=capped)
+            self._llm = LlmTier.of(self.policy, own, capped=capped) if self.policy.llm else None
+        except BaseException:
+            if self._own_ledger:
+                self.purse.ledger.close()
+            raise
+        self._cascades = PerLoop(self._cascade, Cascade.again)
         self._llms = PerLoop(self._llm, LlmTier.again) if self._llm else None
         self._closed = False
         self._under_way: set[asyncio.Task[Any]] = set()

@@ -207,7 +207,7 @@ class Ranking:
     given, and as a whole where there was none. Raw: only scores of the same query compare."""
     probabilities: tuple[float | None, ...] | None = None
     """The same as calibrated probabilities that a candidate is relevant, where the scorer is calibrated: these
-    compare over queries (docs/local-models.md)."""
+    compare over queries (docs/cascades.md)."""
     windows: Sequence[WindowTrace] = ()
     """One record a window and model, in the order asked; empty unless traces were asked for."""
 

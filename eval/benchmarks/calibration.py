@@ -20,7 +20,7 @@ from eval.benchmarks.local_tier import rescored
 from listwise.distill.collections import read_collection
 from listwise.distill.platt import fit
 from listwise.models.calibration import Calibration
-from listwise.models.local import EMBEDDED, directory_of
+from listwise.models.local import directory_of
 
 FITTED, MEASURED = "dl21", ("dl23", "dl19", "cranfield")
 RELEVANT = {"cranfield": 1}
@@ -42,7 +42,7 @@ def main() -> None:
     for name in MEASURED:
         print(report(name, found, *judged(chosen.data, name, chosen.model, chosen.scores)), flush=True)
     if chosen.write:
-        path = (EMBEDDED if chosen.model == "embedded" else directory_of(chosen.model)) / "config.json"
+        path = directory_of(chosen.model) / "config.json"
         settings = json.loads(path.read_text())
         curve = {"slope": round(found.slope, 5), "intercept": round(found.intercept, 5), "fitted_on": FITTED}
         path.write_text(json.dumps(settings | {"calibration": curve}, indent=2) + "\n")

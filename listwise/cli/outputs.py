@@ -134,7 +134,7 @@ class Outputs:
 
 
 def _scores_of(ranking: Ranking) -> dict[str, Any]:
-    """What the local models say of each candidate, in the ranking's order (docs/local-models.md)."""
+    """What the local models say of each candidate, in the ranking's order (docs/cascades.md)."""
     return {
         "qid": ranking.query.qid,
         "scorer": ranking.receipt.local,

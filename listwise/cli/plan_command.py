@@ -36,9 +36,9 @@ it. With --sample all figures are scaled, and the high one is an estimate, too. 
 (adaptive, topdown, blitz, setwise, pairwise) are planned as if the model agreed with the order shown: their middle
 figure may be a fifth too low; their high one holds all the same.
 
-No LLM's key is needed (a rerank API's is), and nothing is sent. Answers that are in the cache already cost nothing.
-What comes after a rerank API depends on its scores: unless these are in the cache, auto is planned as if it
-escalated every query, and a share as if it took the first ones (then the high figure is an estimate). After the
+No LLM's key is needed (a rerank API's is), and nothing is sent. Answers that are in the cache already cost
+nothing. What comes after a rerank API depends on its scores: unless these are in the cache, auto is planned as if
+it escalated every query, and a share as if it took the first ones (then the high figure is an estimate). After the
 run, `listwise spend --run ID` shows how far off the plan was; settled attempts of a model improve its later plans.
 """
 

@@ -27,9 +27,8 @@ from listwise.models.scorers.network import Network
 from listwise.models.scorers.passages import Kind, PassageScorer
 from listwise.models.scorers.reading import Reader
 
-EMBEDDED = Path(__file__).parent.parent / "embedded"
-"""The model that is used unless another one is named."""
-OWN = {"embedded": EMBEDDED, "embedded-cross": EMBEDDED.with_name("embedded_cross")}
+_PACKAGE = Path(__file__).parent.parent
+OWN = {"embedded": _PACKAGE / "embedded", "embedded-cross": _PACKAGE / "embedded_cross"}
 """The models that come with the package, by name."""
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 """Where a directory may keep its graph; any other name, as FlashRank's, if it is the only graph."""
@@ -49,16 +48,22 @@ def load_scorer(name: str, long_passages: LongPassages = "first") -> PassageScor
         ConfigError: the directory is incomplete, a file in it is malformed, or it wants code of its own run.
         MissingExtra: the model comes without an ONNX graph and what runs it is not installed.
     """
-    path = OWN.get(name) or directory_of(name)
-    return PassageScorer(name, _kind(path, name), long_passages, calibration_of(path))
+    path = directory_of(name)
+    try:
+        return PassageScorer(name, _kind(path, name), long_passages, calibration_of(path))
+    except (TypeError, ValueError, AttributeError) as exc:  # a text where a number should be, and the like
+        raise ConfigError(f"{path}: what its files say of the model cannot be: {exc}") from exc
 
 
 def directory_of(name: str) -> Path:
-    """The directory of that name, or the one that holds the Hugging Face model of that name in the local cache.
+    """The directory of that name, or the one that holds the Hugging Face model of that name in the local cache; or
+    that of a model of our own that comes with the package.
 
     Raises:
         UnknownModel: there is neither.
     """
+    if name in OWN:
+        return OWN[name]
     return Path(name) if Path(name).is_dir() else _cached_snapshot(name)
 
 

@@ -27,6 +27,11 @@ NOTHING_MORE = Budget(calls=0)
 """What a plan may spend: answers from the cache are free of charge."""
 
 
+def _one_thread() -> ThreadPoolExecutor:
+    """Where local models score, one query after another: each uses all cores."""
+    return ThreadPoolExecutor(1, thread_name_prefix="listwise-local")
+
+
 @dataclass(frozen=True, slots=True)
 class Cascade:
     """The stages of a policy, ready to score."""
@@ -39,9 +44,7 @@ class Cascade:
     weight: float = 0.5
     store: AnswerCache | None = None
     """Where answers of APIs are kept."""
-    threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="listwise-local")
-    )
+    threads: ThreadPoolExecutor = field(default_factory=_one_thread)
 
     @classmethod
     def of(cls, policy: Policy, own: Scorer | None = None, *, capped: bool = False) -> Cascade:
@@ -54,7 +57,7 @@ class Cascade:
         Raises:
             ConfigError: a model, a key or a price is missing or does not fit.
         """
-        threads = ThreadPoolExecutor(1, thread_name_prefix="listwise-local")
+        threads = _one_thread()
         named = () if own is not None else policy.local
         remote = any(is_rerank_api(each.scorer) for each in named)
         store = None

@@ -257,6 +257,9 @@ def test_weights_without_a_graph_need_an_extra(tmp_path: Path) -> None:
             load_scorer(str(tmp_path))
 
 
+BERT = '"architectures": ["BertForSequenceClassification"]'
+
+
 def _drop(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
@@ -276,7 +279,11 @@ def _spoil(name: str, text: str) -> Callable[[Path], None]:
         (_drop("tokenizer.json"), "no tokenizer"),
         (_spoil("config.json", "{"), "not JSON"),
         (_spoil("config.json", "[]"), "not a JSON object"),
-        (_spoil("config.json", '{"kind": "oracle"}'), "oracle"),
+        (_spoil("config.json", '{"kind": "oracle"}'), "config.json: Input tag .*oracle"),
+        (_spoil("config.json", f'{{{BERT}, "max_position_embeddings": "many"}}'), "cannot be: .*int"),
+        (_spoil("config.json", f'{{{BERT}, "num_labels": "two"}}'), "cannot be: .*two"),
+        (_spoil("config.json", '{"architectures": 5}'), "cannot be: .*iterable"),
+        (_spoil("config.json", f'{{{BERT}, "calibration": {{"slope": "x"}}}}'), "calibration.slope: .*number; cal"),
         (_spoil("config.json", '{"kind": "hybrid"}'), "dense_weight"),
         (_spoil("config.json", '{"architectures": ["BertModel"]}'), "no cross-encoder"),
         (_spoil("tokenizer.json", "{}"), "no tokenizer"),
@@ -286,8 +293,9 @@ def _spoil(name: str, text: str) -> Callable[[Path], None]:
 def test_a_broken_directory_says_what_is_wrong(spoil: Callable[[Path], None], says: str, tmp_path: Path) -> None:
     _hugging_face(tmp_path, labels=1, place="model.onnx")
     spoil(tmp_path)
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError, match=says) as refused:
         load_scorer(str(tmp_path))
+    assert "\n" not in str(refused.value)
 
 
 # A cross-encoder for tests: the logit is the sum of the token ids, 2 for "good" and 1 for any other word.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -312,6 +313,22 @@ def test_a_cascade_that_cannot_be_is_refused_in_words(local: list[Any], complain
     with pytest.raises(ConfigError, match=complaint) as refused:
         Policy.of(local=local)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("_key")
+@pytest.mark.parametrize("wrong", [{"local": ["cohere/x", "no/such-model"]}, {"llm": "no-such/model"}])
+def test_what_is_refused_leaves_nothing_open(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    before = threading.active_count()
+    with pytest.raises(ConfigError):
+        Reranker(**{"local": "cohere/x", "ledger": str(tmp_path / "ledger.db"), **wrong})
+    assert threading.active_count() == before
+
+
+def test_made_up_dollars_and_real_ones_are_not_put_into_the_same_books() -> None:
+    settings: dict[str, Any] = {"local": "vllm/x@http://h", "llm": "sim/strong,qrels=q", "escalate": "always"}
+    with pytest.raises(ConfigError, match="dollars are made up"):
+        Policy.of(**settings)
+    assert Policy.of(**settings, ledger="off").simulated
 
 
 def test_an_address_is_told_by_its_beginning_in_any_case() -> None:

@@ -69,7 +69,7 @@ def calibration_of(path: Path) -> Calibration | None:
     try:
         return None if given is None else Calibration.model_validate(given)
     except ValidationError as exc:
-        raise ConfigError(f"{path / 'config.json'}: calibration: {exc}") from exc
+        raise _malformed(path, exc, "calibration") from exc
 
 
 def read_settings(path: Path, *, needed: bool = True) -> dict[str, Any]:
@@ -100,8 +100,13 @@ def our_config(path: Path, settings: dict[str, Any]) -> Config:
     try:
         config: Config = TypeAdapter[Config](Config).validate_python(settings)
     except ValidationError as exc:
-        raise ConfigError(f"{path / 'config.json'}: {exc}") from exc
+        raise _malformed(path, exc) from exc
     return config
+
+
+def _malformed(path: Path, error: ValidationError, *place: str) -> ConfigError:
+    problems = (f"{'.'.join(map(str, (*place, *each['loc'])))}: {each['msg']}" for each in error.errors())
+    return ConfigError(f"{path / 'config.json'}: {'; '.join(problem.removeprefix(': ') for problem in problems)}")
 
 
 def architecture(settings: dict[str, Any]) -> str:
