@@ -11,7 +11,9 @@ from listwise.pace import Pace
 from listwise.types import Usage
 
 Role = Literal["system", "user", "assistant"]
-AnswerForm = Literal["text", "order", "first", "choice", "relevance", "scores"]
+PromptForm = Literal["text", "order", "first", "choice", "relevance"]
+"""What a prompt can ask for, see `AnswerForm`."""
+AnswerForm = PromptForm | Literal["scores"]
 """What an answer is to look like:
 
 ``text``       an order of the passages in free text

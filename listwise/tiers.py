@@ -9,7 +9,7 @@ from typing import Protocol
 
 from listwise.asking import Asker
 from listwise.cache import AnswerCache, default_directory
-from listwise.calls import AnswerForm, Sampling
+from listwise.calls import PromptForm, Sampling
 from listwise.engine import Engine, Guard
 from listwise.forms import FORMS
 from listwise.layers import Counting, Layer, TokenCounts
@@ -178,7 +178,7 @@ def _counts(policy: Policy, model: Model, store: AnswerCache | None) -> TokenCou
     return TokenCounts(model, store=store, timeout_s=min(policy.timeout_s, COUNT_TIMEOUT_S))
 
 
-def _answer_tokens(policy: Policy, model: Model, form: AnswerForm) -> Callable[[int], int]:
+def _answer_tokens(policy: Policy, model: Model, form: PromptForm) -> Callable[[int], int]:
     """How many tokens the answer to a window of ``n`` passages may take."""
     thoughts = REASONING_TOKENS if model.reasons else 0
     least = LEAST_OF_RESPONSES if model.identity.interface == "responses" else 1

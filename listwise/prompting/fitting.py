@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from listwise.calls import AnswerForm
+from listwise.calls import PromptForm
 from listwise.prompting.passages import Passage
 from listwise.prompting.template import Shrink
 
@@ -31,7 +31,7 @@ class Overhead:
     schema: int = 8
     """For each passage where the server constrains the answer, and for one more."""
 
-    def of(self, messages: int, passages: int, form: AnswerForm) -> int:
+    def of(self, messages: int, passages: int, form: PromptForm) -> int:
         """The overhead of a prompt."""
         schema = self.schema * (passages + 1) if form == "order" else 0
         return self.prompt + self.message * messages + schema

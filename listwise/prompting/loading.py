@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from listwise.calls import AnswerForm
+from listwise.calls import PromptForm
 from listwise.errors import TemplateError
 from listwise.prompting.problems import examine
 from listwise.prompting.template import Template
@@ -16,7 +16,7 @@ from listwise.resources import did_you_mean, names, resource
 
 LARGEST_FILE_BYTES = 1 << 20
 _SUFFIX = ".yaml"
-_ANSWERS: Mapping[AnswerForm, str] = {
+_ANSWERS: Mapping[PromptForm, str] = {
     "text": "text",
     "order": "an order the server constrains",
     "first": "an order, read from the log-probabilities of its first label",

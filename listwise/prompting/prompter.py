@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import NamedTuple, Protocol
 
-from listwise.calls import AnswerForm, Message
+from listwise.calls import Message, PromptForm
 from listwise.errors import ConfigError, InputError
 from listwise.prompting.fitting import Overhead, limit_for
 from listwise.prompting.neutralise import neutralise
@@ -55,7 +55,7 @@ class WindowPrompt:
     """The prompt of one window."""
 
     messages: tuple[Message, ...]
-    form: AnswerForm
+    form: PromptForm
     cuts: tuple[Cut, ...]
     """What was cut, to the template's own limit or to fit the context."""
     limit: int
@@ -127,7 +127,7 @@ class Space:
     exact: bool = True
     """Whether texts are counted exactly."""
 
-    def left(self, messages: int, passages: int, form: AnswerForm) -> int:
+    def left(self, messages: int, passages: int, form: PromptForm) -> int:
         """Tokens left for the text of a prompt; can be negative."""
         taken = self.answer_tokens(passages) + self.overhead.of(messages, passages, form)
         return self.context_tokens - taken

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Tag, model_validator
 
-from listwise.calls import LABELS, AnswerForm, Message, Role
+from listwise.calls import LABELS, Message, PromptForm, Role
 from listwise.errors import InputError
 from listwise.prompting.fields import FieldText
 from listwise.prompting.neutralise import Style
@@ -86,7 +86,7 @@ class TemplateFile(_Checked):
     """A template as users write it; ``prompts/structured.yaml`` explains every field."""
 
     description: str = ""
-    form: AnswerForm = "text"
+    form: PromptForm = "text"
     answer: str | None = None
     """An example of the answer, which a model that writes an order as text is shown."""
     content: ContentRules = ContentRules()
@@ -130,7 +130,7 @@ class Template:
 
     name: str
     description: str
-    form: AnswerForm
+    form: PromptForm
     answer: str
     rules: ContentRules
     before: tuple[Turn, ...]

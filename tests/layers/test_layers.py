@@ -72,8 +72,8 @@ async def test_the_same_window_asked_twice_at_once_is_asked_once() -> None:
 
 
 async def test_a_follower_asks_for_itself_if_the_leader_cannot_pay() -> None:
-    model = MemoryModel(delay_s=0.01)
-    layer, poor, rich = layered(model), tab(seconds=0.005), tab()
+    model = MemoryModel(delay_s=0.6)
+    layer, poor, rich = layered(model), tab(seconds=0.3), tab()
     with_failure = await asyncio.gather(layer.ask(call(), poor), layer.ask(call(), rich), return_exceptions=True)
     assert isinstance(with_failure[0], Timeout)
     assert not isinstance(with_failure[1], BaseException)
