@@ -89,13 +89,17 @@ class Cascade:
         return all(stage.priced for stage, _ in self.stages if isinstance(stage, RemoteStage))
 
     async def score(self, request: Request, tab: Tab) -> Scored:
-        """Put the candidates of a request through the stages; where one fails, the order before it stands."""
+        """Put the candidates of a request through the stages; where one fails, the order before it stands.
+
+        A single candidate is not worth paying for: its place is known.
+        """
         scored = Scored.as_given(request, self.depth)
         if not scored.order:
             return scored
         started = time.monotonic()
         for stage, depth in self.stages:
-            scored = await self._through(stage, depth, scored, tab)
+            if len(scored.order[:depth]) > 1 or not isinstance(stage, RemoteStage | Foreseen):
+                scored = await self._through(stage, depth, scored, tab)
         return replace(scored, seconds=time.monotonic() - started)
 
     async def _through(self, stage: Stage, depth: int, scored: Scored, tab: Tab) -> Scored:

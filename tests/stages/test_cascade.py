@@ -336,3 +336,14 @@ def test_an_address_is_told_by_its_beginning_in_any_case() -> None:
     assert (stage.scorer, stage.base_url, stage.depth) == ("tei/x", "HTTP://me:hunter2@h", 20)
     [other] = Policy.of(llm="vllm/x", fallback=["vllm/y@HTTPS://h"]).fallback
     assert (other.llm, other.base_url) == ("vllm/y", "HTTPS://h")
+
+
+@pytest.mark.usefixtures("_key")
+def test_no_money_is_spent_on_a_single_candidate(tmp_path: Path) -> None:
+    with ScriptedServer(by_number) as server, remote(server, tmp_path) as reranker:
+        ranking = reranker.rerank(request_of(1))
+        [stage] = reranker.plan([request_of(1)]).stages
+    assert server.asked == []
+    assert ranking.docids == ("d0",)
+    assert (ranking.receipt.route, ranking.receipt.fallback, ranking.receipt.attempts) == ("local", None, 0)
+    assert stage.calls == 0
