@@ -10,6 +10,7 @@ from typing import Any
 
 from listwise.errors import ConfigError, UnknownModel
 from listwise.models.base import LongPassages
+from listwise.models.rerank.naming import VENDORS
 from listwise.models.scorers.bi_encoder import BiEncoder
 from listwise.models.scorers.configs import (
     BiEncoderConfig,
@@ -26,6 +27,7 @@ from listwise.models.scorers.hybrid import Hybrid
 from listwise.models.scorers.network import Network
 from listwise.models.scorers.passages import Kind, PassageScorer
 from listwise.models.scorers.reading import Reader
+from listwise.resources import did_you_mean
 
 _PACKAGE = Path(__file__).parent.parent
 OWN = {"embedded": _PACKAGE / "embedded", "embedded-cross": _PACKAGE / "embedded_cross"}
@@ -81,9 +83,15 @@ def _cached_snapshot(name: str) -> Path:
     if not isinstance(found, str):
         raise UnknownModel(
             f"no local model {name!r}: none of {', '.join(OWN)}, no directory, and not in the Hugging Face cache; "
-            f"if it is a Hugging Face model, fetch it with: hf download {name}"
+            f"if it is a Hugging Face model, fetch it with: hf download {name}{_vendor_meant(name)}"
         )
     return Path(found).parent
+
+
+def _vendor_meant(name: str) -> str:
+    """A guess, where the name looks like that of a rerank API."""
+    owner, slash, model = name.partition("/")
+    return did_you_mean(f"{owner}{slash}", tuple(f"{vendor}/" for vendor in VENDORS)) if model else ""
 
 
 def _kind(path: Path, name: str) -> Kind:

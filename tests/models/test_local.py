@@ -383,3 +383,8 @@ def _varint(value: int) -> bytes:
         out.append(value & 127 | 128)
         value >>= 7
     return bytes([*out, value])
+
+
+def test_a_misspelt_vendor_is_guessed() -> None:
+    with pytest.raises(UnknownModel, match=r"hf download cohre/rerank-v3\.5.*cohere/"):
+        load_scorer("cohre/rerank-v3.5")
