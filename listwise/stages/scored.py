@@ -9,7 +9,7 @@ from math import isfinite
 
 from listwise.fusion import moderate
 from listwise.models.calibration import Calibration
-from listwise.routing.signals import margin
+from listwise.routing.signals import Seen, Signals, margin, signals_of
 from listwise.types import Request, StageReceipt
 
 
@@ -29,7 +29,9 @@ class Scored:
     calibration: Calibration | None = None
     """Of the scorer whose ``scores`` these are."""
     margin: float | None = None
-    """The router's signal."""
+    """Around rank 10, see `listwise.routing.signals.margin`."""
+    before: tuple[int, ...] = ()
+    """The order of the scorer before the last one; empty where there was none."""
     certain: bool = True
     """False in a plan, where a stage was not asked: the order and the margin may turn out as any others."""
     seconds: float = 0.0
@@ -80,6 +82,7 @@ class Scored:
             ranked_by=ranked_by,
             calibration=calibration,
             margin=margin(ranked_by),
+            before=self.order if self.scores is not None else (),
         )
 
     @property
@@ -89,6 +92,26 @@ class Scored:
             return None
         likely = self.calibration.probability
         return tuple(None if score is None else likely(score) for score in self.scores)
+
+    @property
+    def signals(self) -> Signals:
+        """What the router goes by; under a millisecond. Empty where nothing, or not everything, was scored."""
+        if self.ranked_by is None:
+            return {}
+        order = self.order[: len(self.ranked_by)]
+        probabilities = self.probabilities
+        likely = [] if probabilities is None else [probabilities[at] for at in order]
+        before = {at: place for place, at in enumerate(self.before)}
+        return signals_of(
+            Seen(
+                query=self.request.query.text,
+                passages=[self.request.candidates[at].content for at in self.order],
+                scores=self.ranked_by,
+                probabilities=[each for each in likely if each is not None],
+                first_stage=order if self.scores is not None else (),
+                second=[before[at] for at in order] if before else (),
+            )
+        )
 
     def prior_scores(self, depth: int) -> list[float] | None:
         """The scores that made the order of the first ``depth``, best first, `moderate`; None where some are

@@ -1,0 +1,266 @@
+"""Fits a gain model to cases: ridge regression on standardized signals, cross-fitted, calibrated, and honest.
+
+Whether signals tell anything at all is decided on queries that the fit did not see: where the interval of the
+correlation of predicted and realised gains includes zero, the model says no more than the mean gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from listwise.errors import InputError
+from listwise.routing.cases import Case
+from listwise.routing.gain import FURTHEST, GainModel, Line, Signal, Skill, along
+from listwise.routing.offers import Option
+
+Floats = NDArray[np.float64]
+
+FOLDS = 10
+REPEATS = 5
+"""Cross-fittings, each with other folds; a query's prediction is their mean."""
+PENALTIES = tuple(float(each) for each in np.geomspace(3, 3000, 10))
+"""Ridge penalties that are tried, in queries."""
+LEAST_QUERIES = 20
+"""With fewer, nothing can be told of signals."""
+LEAST_SHARE = 0.5
+"""Of the queries that must have a signal for it to count."""
+QUANTILES = 21
+RESAMPLES = 2000
+ISOTONIC_FROM = 500
+"""Queries from which on the calibration curve may have any rising form; with fewer, it is a straight line."""
+BLOCKS = 12
+"""Groups of predictions whose means make a curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted model, and what it was fitted to."""
+
+    model: GainModel
+    queries: tuple[tuple[str, str], ...]
+    predicted: Mapping[Option, Floats]
+    """[queries], cross-fitted and calibrated: each by models that did not see the query."""
+    realised: Mapping[Option, Floats]
+    """[queries], mean over LLMs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Cases as numbers: one row a query, the mean over its cases."""
+
+    queries: tuple[tuple[str, str], ...]
+    names: tuple[str, ...]
+    options: tuple[Option, ...]
+    signals: Mapping[str, Signal]
+    rows: Floats
+    """[queries, signals], standardized."""
+    gains: Floats
+    """[queries, options]."""
+    weights: Floats
+    """[queries], of mean 1."""
+
+
+def fit(
+    cases: Sequence[Case],
+    *,
+    fitted_on: str,
+    llm: str,
+    scorer: str,
+    note: str = "",
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Fit:
+    """Fit a gain model.
+
+    Args:
+        cases: all with the same options; several of one query (other LLMs, other seeds) are averaged.
+        names: of the signals to use; by default all that most queries have.
+        seed: of folds and resamples.
+
+    Raises:
+        InputError: there are no cases, or their options differ.
+    """
+    table = _table(cases, names)
+    rng = np.random.default_rng(seed)
+    penalty, raw = _cross_fit(table, rng)
+    skill = _skill(table, raw, rng)
+    told = skill.low > 0
+    if not told:
+        raw = np.tile(np.average(table.gains, axis=0, weights=table.weights), (len(raw), 1))
+    mean, weights = _ridge(table.rows, table.gains, table.weights, penalty)
+    curve = _curve(raw, table.gains, table.weights) if told else ()
+    lines = tuple(
+        Line(
+            tier=option.tier,
+            depth=option.depth,
+            votes=option.votes,
+            mean=round(float(mean[at]), 5),
+            weights=tuple(round(float(each), 5) for each in weights[:, at]) if told else (),
+        )
+        for at, option in enumerate(table.options)
+    )
+    model = GainModel(
+        fitted_on=fitted_on,
+        llm=llm,
+        scorer=scorer,
+        note=note,
+        signals=table.signals,
+        options=lines,
+        curve=curve,
+        skill=skill,
+    )
+    predicted = _apply(curve, raw)
+    return Fit(
+        model,
+        table.queries,
+        {option: predicted[:, at] for at, option in enumerate(table.options)},
+        {option: table.gains[:, at] for at, option in enumerate(table.options)},
+    )
+
+
+def _table(cases: Sequence[Case], names: Sequence[str] | None) -> _Table:
+    if not cases:
+        raise InputError("there are no routing cases to fit to")
+    options = tuple(sorted(outcome.option for outcome in cases[0].outcomes))
+    by_query: dict[tuple[str, str], list[Case]] = {}
+    for case in cases:
+        if tuple(sorted(outcome.option for outcome in case.outcomes)) != options:
+            raise InputError(f"its options are not those of query {cases[0].qid!r}", qid=case.qid)
+        by_query.setdefault(case.query, []).append(case)
+    queries = tuple(by_query)
+    firsts = [each[0] for each in by_query.values()]
+    chosen = names or sorted({name for case in firsts for name in case.signals})
+    signals = {name: told for name in chosen if (told := _signal(firsts, name)) is not None}
+    gains = [
+        np.mean([[_gain(case, option) for option in options] for case in by_query[query]], 0) for query in queries
+    ]
+    weights = np.array([np.mean([case.weight for case in by_query[query]]) for query in queries])
+    return _Table(
+        queries,
+        tuple(signals),
+        options,
+        signals,
+        np.array([[told.standard(case.signals.get(name)) for name, told in signals.items()] for case in firsts]),
+        np.array(gains),
+        weights / weights.mean(),
+    )
+
+
+def _gain(case: Case, option: Option) -> float:
+    return next(case.gain(outcome) for outcome in case.outcomes if outcome.option == option)
+
+
+def _signal(cases: Sequence[Case], name: str) -> Signal | None:
+    """How it is distributed; None for one that is too rare, or always the same."""
+    values = np.array([case.signals[name] for case in cases if name in case.signals])
+    if len(values) < max(2, LEAST_SHARE * len(cases)) or values.std() < 1e-9:
+        return None
+    middle, spread = float(values.mean()), float(values.std())
+    kept = values.clip(middle - FURTHEST * spread, middle + FURTHEST * spread)
+    quantiles = np.quantile(values, np.linspace(0, 1, QUANTILES))
+    return Signal(
+        mean=round(float(kept.mean()), 6),
+        spread=max(1e-6, round(float(kept.std()), 6)),
+        quantiles=tuple(round(float(each), 6) for each in quantiles),
+        count=len(values),
+    )
+
+
+def _ridge(rows: Floats, gains: Floats, weights: Floats, penalty: float) -> tuple[Floats, Floats]:
+    """Means [options] and weights [signals, options] that minimise the weighted squared error plus the penalty."""
+    center, middle = np.average(rows, axis=0, weights=weights), np.average(gains, axis=0, weights=weights)
+    weighed = (rows - center) * weights[:, None]
+    matrix = weighed.T @ (rows - center) + penalty * np.eye(rows.shape[1])
+    found = np.asarray(np.linalg.solve(matrix, weighed.T @ (gains - middle)), np.float64)
+    return np.asarray(middle - center @ found, np.float64), found
+
+
+def _cross_fit(table: _Table, rng: np.random.Generator) -> tuple[float, Floats]:
+    """The penalty that predicts unseen queries best, and what it predicts for each, [queries, options]."""
+    count = len(table.queries)
+    if count < LEAST_QUERIES:
+        return PENALTIES[-1], np.tile(np.average(table.gains, axis=0, weights=table.weights), (count, 1))
+    predicted = np.zeros((len(PENALTIES), *table.gains.shape))
+    for _ in range(REPEATS):
+        fold = rng.permutation(count) % FOLDS
+        for each in range(FOLDS):
+            seen, unseen = fold != each, fold == each
+            for at, penalty in enumerate(PENALTIES):
+                mean, weights = _ridge(table.rows[seen], table.gains[seen], table.weights[seen], penalty)
+                predicted[at, unseen] += (mean + table.rows[unseen] @ weights) / REPEATS
+    errors = (((predicted - table.gains) ** 2).mean(axis=2) * table.weights).mean(axis=1)
+    best = int(errors.argmin())
+    return PENALTIES[best], predicted[best]
+
+
+def _skill(table: _Table, predicted: Floats, rng: np.random.Generator) -> Skill:
+    """Of the mean over options."""
+    ours, real = predicted.mean(axis=1), table.gains.mean(axis=1)
+    count = len(ours)
+    drawn = rng.integers(0, count, (RESAMPLES, count))
+    spread = [_correlation(ours[each], real[each], table.weights[each]) for each in drawn]
+    low, high = np.quantile(spread, [0.025, 0.975])
+    if count < LEAST_QUERIES:
+        low = min(low, 0.0)
+    return Skill(
+        queries=count,
+        correlation=round(_correlation(ours, real, table.weights), 4),
+        low=round(float(low), 4),
+        high=round(float(high), 4),
+        error=round(calibration_error(ours, real), 5),
+    )
+
+
+def calibration_error(predicted: Floats, realised: Floats, bins: int = 5) -> float:
+    """Mean absolute distance of what was predicted and what was realised, in bins of equal size."""
+    order = np.argsort(predicted, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    distances = [abs(predicted[part].mean() - realised[part].mean()) * len(part) for part in parts]
+    return float(sum(distances) / max(1, len(predicted)))
+
+
+def _correlation(ours: Floats, real: Floats, weights: Floats) -> float:
+    mine = ours - np.average(ours, weights=weights)
+    theirs = real - np.average(real, weights=weights)
+    size = np.sqrt((weights * mine**2).sum() * (weights * theirs**2).sum())
+    return float((weights * mine * theirs).sum() / size) if size > 1e-12 else 0.0
+
+
+def _curve(predicted: Floats, gains: Floats, weights: Floats) -> tuple[tuple[float, float], ...]:
+    """Realised gains by cross-fitted ones, never falling."""
+    flat, real, every = predicted.ravel(), gains.ravel(), np.repeat(weights, gains.shape[1])
+    points = _isotonic(flat, real, every) if len(predicted) >= ISOTONIC_FROM else _straight(flat, real, every)
+    return tuple((round(place, 5), round(level, 5)) for place, level in points)
+
+
+def _straight(predicted: Floats, real: Floats, weights: Floats) -> list[tuple[float, float]]:
+    """Least squares (as Platt calibrates, for a number in place of a class)."""
+    center, middle = np.average(predicted, weights=weights), np.average(real, weights=weights)
+    size = (weights * (predicted - center) ** 2).sum()
+    slope = max(0.0, float((weights * (predicted - center) * (real - middle)).sum() / size)) if size > 0 else 0.0
+    ends = float(predicted.min()), float(predicted.max())
+    return [(end, float(middle + slope * (end - center))) for end in ends] if ends[0] < ends[1] else []
+
+
+def _isotonic(predicted: Floats, real: Floats, weights: Floats) -> list[tuple[float, float]]:
+    """Isotonic regression (Barlow et al., 1972) over groups of similar predictions."""
+    blocks: list[tuple[float, float, float]] = []
+    for part in np.array_split(np.argsort(predicted, kind="stable"), BLOCKS):
+        share = weights[part]
+        place, level = np.average(predicted[part], weights=share), np.average(real[part], weights=share)
+        blocks.append((float(place), float(level), float(share.sum())))
+        while len(blocks) > 1 and blocks[-2][1] >= blocks[-1][1]:
+            later, before = blocks.pop(), blocks.pop()
+            total = later[2] + before[2]
+            merged = [(later[at] * later[2] + before[at] * before[2]) / total for at in (0, 1)]
+            blocks.append((merged[0], merged[1], total))
+    return [(place, level) for place, level, _ in blocks] if len(blocks) > 1 else []
+
+
+def _apply(curve: tuple[tuple[float, float], ...], predicted: Floats) -> Floats:
+    calibrate = np.vectorize(lambda each: along(curve, each), otypes=[np.float64])
+    return np.asarray(calibrate(predicted))

@@ -1,0 +1,156 @@
+"""What an LLM is expected to gain on a query: a linear model of the query's signals, for each option, calibrated.
+
+It predicts E[nDCG@10 with the option - nDCG@10 of the local order], not how difficult the query is. It is fitted by
+`listwise.routing.fitting` and kept as JSON; using it takes no numpy and some microseconds.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from listwise.errors import ConfigError
+from listwise.resources import names, resource
+from listwise.routing.offers import Option
+from listwise.routing.signals import Signals
+
+FURTHEST = 3.0
+"""Standard deviations from its mean at which a signal's influence ends."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Signal(_Frozen):
+    """How a signal was distributed where the model was fitted."""
+
+    mean: float
+    spread: float = Field(gt=0)
+    quantiles: tuple[float, ...]
+    """At evenly spaced probabilities from 0 to 1, by which drift is noticed."""
+    count: int
+
+    def standard(self, value: float | None) -> float:
+        """In standard deviations from the mean, at most `FURTHEST`; a signal that is missing says nothing: 0."""
+        if value is None:
+            return 0.0
+        return min(FURTHEST, max(-FURTHEST, (value - self.mean) / self.spread))
+
+
+class Line(_Frozen):
+    """One option's expected gain, as a sum over standardized signals."""
+
+    tier: str
+    depth: int = Field(ge=1)
+    votes: int = Field(ge=1)
+    mean: float
+    """Expected gain of a query of which nothing is known."""
+    weights: tuple[float, ...] = ()
+    """One a signal of the model; empty where signals tell nothing."""
+
+    @property
+    def option(self) -> Option:
+        """Whose line it is."""
+        return Option(self.tier, self.depth, self.votes)
+
+
+class Skill(_Frozen):
+    """How well gains are predicted for queries that the model was not fitted to (cross-fitted)."""
+
+    queries: int
+    correlation: float
+    """Of predicted and realised gains over queries."""
+    low: float
+    high: float
+    """95 % bootstrap interval of the correlation, over queries."""
+    error: float
+    """Mean absolute distance of predicted and realised gains, in bins of equal size."""
+
+
+class GainModel(_Frozen):
+    """A fitted router, as it is kept in ``routing/*.json``."""
+
+    version: Literal[1] = 1
+    fitted_on: str
+    """Names of the judged collections, or what else gave the labels."""
+    llm: str
+    """Whose gains they are."""
+    scorer: str
+    """Whose scores the signals were read from."""
+    note: str = ""
+    """What a user should know of it."""
+    signals: Mapping[str, Signal]
+    options: tuple[Line, ...] = Field(min_length=1)
+    curve: tuple[tuple[float, float], ...] = ()
+    """Calibration: what was realised where so much was predicted, never falling, as straight lines from point to
+    point, the outer ones without end. Empty: as predicted."""
+    skill: Skill
+
+    @cached_property
+    def told(self) -> bool:
+        """Whether the signals say anything; otherwise every query is expected to gain the mean."""
+        return any(any(line.weights) for line in self.options)
+
+    def predict(self, signals: Signals) -> dict[Option, float]:
+        """Expected gain in nDCG@10 of each option."""
+        standard = self._standard(signals)
+        return {line.option: along(self.curve, _sum(line, standard)) for line in self.options}
+
+    def reasons(self, signals: Signals, option: Option) -> list[tuple[str, float]]:
+        """What each signal adds to the (uncalibrated) expected gain of an option, the largest first."""
+        line = next(each for each in self.options if each.option == option)
+        parts = zip(self.signals, line.weights, self._standard(signals), strict=False)
+        return sorted(((name, weight * value) for name, weight, value in parts), key=lambda each: -abs(each[1]))
+
+    def _standard(self, signals: Signals) -> list[float]:
+        return [known.standard(signals.get(name)) for name, known in self.signals.items()]
+
+    @classmethod
+    def read(cls, name: str | Path) -> GainModel:
+        """A shipped router by name, or a file.
+
+        Raises:
+            ConfigError: there is none, or it cannot be read as one.
+        """
+        path = _file(name)
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"{path}: no fitted router: {place}: {first['msg']}") from None
+
+    def write(self, path: Path) -> None:
+        """Keep it as JSON."""
+        path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def along(curve: Sequence[tuple[float, float]], place: float) -> float:
+    """The height of a curve of straight lines at a place."""
+    if not curve:
+        return place
+    at = min(max(1, bisect_right(curve, place, key=lambda point: point[0])), len(curve) - 1)
+    (left, low), (right, high) = curve[at - 1], curve[at]
+    return low + (high - low) * (place - left) / (right - left)
+
+
+def _sum(line: Line, standard: list[float]) -> float:
+    return line.mean + sum(weight * value for weight, value in zip(line.weights, standard, strict=False))
+
+
+def _file(name: str | Path) -> Path:
+    if isinstance(name, str) and f"{name}.json" in names("routing"):
+        return resource("routing", f"{name}.json")
+    path = Path(name)
+    if not path.is_file():
+        known = ", ".join(file.removesuffix(".json") for file in names("routing") if file.endswith(".json"))
+        raise ConfigError(f"no router {str(name)!r}: neither a file nor one of {known}")
+    return path
