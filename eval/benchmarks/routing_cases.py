@@ -3,9 +3,10 @@
     python -m eval.benchmarks.routing_cases --data DIR --collections dl21 dl23 --out FILE
     python -m eval.benchmarks.routing_cases --data DIR --collections dl19 --recorded --out FILE
 
-BM25's top 100, scored by the embedded model; the LLM reads it by the adaptive strategy, as deep as each option says.
-The LLM is a **simulation** (``sim/...``, each kind with several seeds), or, with ``--recorded``, the recorded ranking
-of a real model, taken for its opinion of every window. Dollars are gpt-4o-mini's for the prompts that would be sent.
+BM25's top 100, scored by the embedded model; the LLM reads it by the adaptive strategy, as deep as each option
+says. The LLM is a **simulation** (``sim/...``, each kind with several seeds), or, with ``--recorded``, the recorded
+ranking of a real model, taken for its opinion of every window. Dollars are gpt-4o-mini's for the prompts that would
+be sent.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from listwise.routing.cases import Case, Outcome, write_cases
 from listwise.routing.offers import Option
 from listwise.routing.signals import Seen, Signals, signals_of
 from listwise.strategies import Strategy, make, question_of
+from listwise.strategies.adaptive import LOCAL_TRUST
 
 STRATEGY = "adaptive"
+WINDOW, STRIDE = 20, 10
 OPTIONS = tuple(Option("llm", depth) for depth in (20, 50, 100))
 KINDS = ("strong", "weak", "biased")
 SEEDS = 4
@@ -69,8 +72,8 @@ def cases_of(path: Path, scores: Scores, calibration: Calibration | None, record
     }
     priors = [Prior(qid, tuple(each), tuple(each.values())) for qid, each in ranked.items()]
     local = judged.ndcg({prior.qid: prior.docids for prior in priors})
-    signals = {prior.qid: signals(judged.collection, prior, calibration) for prior in priors}
-    meter = Meter(judged, default_prompt("openai/gpt-4o", question_of(STRATEGY), 20))
+    signals = {prior.qid: read_signals(judged.collection, prior, calibration) for prior in priors}
+    meter = Meter(judged, default_prompt("openai/gpt-4o", question_of(STRATEGY), WINDOW))
     for llm, played in _recorded(path, priors) if recorded else _simulated(judged, priors):
         measured = [judged.ndcg({one.prior.qid: one.docids for one in each}) for each in played]
         for at, prior in enumerate(priors):
@@ -81,7 +84,7 @@ def cases_of(path: Path, scores: Scores, calibration: Calibration | None, record
             yield Case(prior.qid, signals[prior.qid], local[prior.qid], outcomes, path.name, llm)
 
 
-def signals(collection: Collection, prior: Prior, calibration: Calibration | None) -> Signals:
+def read_signals(collection: Collection, prior: Prior, calibration: Calibration | None) -> Signals:
     """Of BM25's candidates in the local order."""
     assert prior.scores is not None
     first = {docid: place for place, docid in enumerate(collection.runs["bm25"][prior.qid])}
@@ -111,9 +114,7 @@ def _simulated(judged: Judged, priors: Sequence[Prior]) -> Iterator[tuple[str, l
 def _recorded(path: Path, priors: Sequence[Prior]) -> Iterator[tuple[str, list[list[Played]]]]:
     for llm, name in RECORDED.items():
         run = read_run(path / "llm_runs" / f"{name}.trec.gz")
-        orders = {
-            qid: [each.docid for each in sorted(ranked, key=lambda one: one.rank)] for qid, ranked in run.items()
-        }
+        orders = {qid: [each.docid for each in ranked] for qid, ranked in run.items()}
         yield (
             llm,
             [
@@ -124,7 +125,7 @@ def _recorded(path: Path, priors: Sequence[Prior]) -> Iterator[tuple[str, list[l
 
 
 def _strategy(option: Option) -> Strategy:
-    return make(STRATEGY, depth=option.depth, trust=0.6)
+    return make(STRATEGY, window=WINDOW, stride=STRIDE, depth=option.depth, trust=LOCAL_TRUST)
 
 
 def _nano_usd(play: Played, meter: Meter) -> int:
