@@ -113,7 +113,9 @@ def _filled(
 ) -> tuple[Offer | None, ...]:
     """The same with what ``left`` nano-dollars still buy, in the order of gain per dollar."""
     filled = list(taken)
-    for at, offer in sorted(_affordable(taken, offered, left), key=lambda each: -step(taken[each[0]], each[1]).worth):
+    for at, offer in sorted(
+        _affordable(taken, offered, left), key=lambda each: -step(taken[each[0]], each[1]).worth
+    ):
         more = step(filled[at], offer)
         if more.gain > 0 and more.nano_usd <= left:
             filled[at], left = offer, left - more.nano_usd
