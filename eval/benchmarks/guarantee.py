@@ -5,10 +5,10 @@
 
 The cases are taken for the whole population of queries, so that the mean loss of every threshold in it is known.
 Each trial draws calibration cases from it with replacement, fits a threshold, and looks whether its true mean loss
-is above alpha; of the trials this may be at most one less the confidence. Printed: that share with its 95 % interval
-(Clopper and Pearson), in how many trials anything could be promised, the queries escalated (all of them where
-nothing could), and the true mean loss; by the betting test, and for comparison by Hoeffding-Bentkus, over losses in
-[-1, 1], and in [0, 1] where what the local tier does better counts as nothing.
+is above alpha; of the trials this may be at most one less the confidence. Printed: that share with its 95 %
+interval (Clopper and Pearson), in how many trials anything could be promised, the queries escalated (all of them
+where nothing could), and the true mean loss; by the betting test, and for comparison by Hoeffding-Bentkus, over
+losses in [-1, 1], and in [0, 1] where what the local tier does better counts as nothing.
 
 FILE has a JSON object a line: ``local``, ``options`` with ``ndcg`` and ``nano_usd``, and ``predicted``, the gain,
 or ``signals``, of which one is named. The thresholds that are tried are the router's own for a predicted gain, and
@@ -183,8 +183,8 @@ def _made(name: str, rng: Random, gain: Callable[[float], float]) -> Population:
 
 
 def hoeffding_bentkus(losses: Sequence[float], alpha: float, least: float = -1.0) -> float:
-    """The p-value that Angelopoulos et al. (arXiv 2110.01052) use, of losses from ``least``, at most 0, to 1; what is
-    below counts as ``least``.
+    """The p-value that Angelopoulos et al. (arXiv 2110.01052) use, of losses from ``least``, at most 0, to 1; what
+    is below counts as ``least``.
     """
     if not losses:
         return 1.0
