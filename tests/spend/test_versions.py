@@ -27,6 +27,7 @@ async def old(tmp_path: Path) -> Path:
     ledger.close()
     with closing(sqlite3.connect(path)) as db:
         db.execute("ALTER TABLE attempt DROP COLUMN search_units")
+        db.execute("DROP TABLE pacing")
         db.execute("PRAGMA user_version = 1")
         db.execute("PRAGMA journal_mode = DELETE")
     return path
@@ -64,7 +65,7 @@ async def test_it_is_reported_where_nothing_can_be_written(old: Path) -> None:
 
 async def test_it_goes_on_with_what_it_holds_and_counts_search_units(old: Path) -> None:
     ledger = SqliteLedger(old)
-    assert version(old) == VERSION == 2
+    assert version(old) == VERSION == 3
     reservation = await ledger.reserve([SCOPE], 5, Entry(run="r", model="cohere/rerank-v3.5"))
     ledger.settle(reservation, 4, usage=Usage(search_units=2))
     ledger.cached(Entry(run="r", model="cohere/rerank-v3.5"), Usage(search_units=9))
@@ -73,4 +74,4 @@ async def test_it_goes_on_with_what_it_holds_and_counts_search_units(old: Path) 
     assert (cohere.search_units, cohere.cached, gpt.search_units) == (2, 1, 0)
     assert str(History(old).held("run", "r")) == "7E-9"
     SqliteLedger(old).close()
-    assert version(old) == 2
+    assert version(old) == 3
