@@ -3,7 +3,8 @@
 The day (UTC) is cut into quarters of an hour. The profile is an exponential average over days of the queries in
 each. What today's latest hours brought against what they bring by the profile scales the rest of it; a few queries
 in a quiet night scale it little, because they are weighed against an hour of average traffic that came as expected.
-Without a profile the rest of the day is expected to go on as the latest hours.
+Without a profile the rest of the day is expected to go on as the hours before, or a little
+busier early in the day, and calmer late.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ FLAT = 0.05
 none is foreseen as soon as it begins, and little is left over where there is none again."""
 HALF_LIFE = 8
 """Slots after which a slot counts half in what today is like."""
+FIRST_HALF_LIFE = 16
+"""The same on a day without a profile."""
+EARLY, LATE = 1.5, 0.75
+"""How many times the rate so far the rest of such a day is expected to have, as it begins and as it ends. It is
+worse to have spent in a quiet night what a rush lacks, or to keep for a quiet evening what that cannot use, than to
+have foreseen in vain that a day has quiet ends."""
 TRUST = 4.0
 """Average slots that are taken to have come as the profile has it."""
 FIRST_MINUTE = 1 / 15
@@ -60,12 +67,12 @@ class Demand:
         if self._before is None or self._before[0] != slot:
             self._before = slot, *self._around(slot)
         _, seen, expected, later = self._before
-        usual = self._usual(slot)
         seen += self.counts[slot]
-        expected += usual * (passed - max(slot, min(self.since, passed)))
-        later += usual * (slot + 1 - passed)
+        expected += self._usual(slot) * (passed - max(slot, min(self.since, passed)))
+        later += self._foreseen(slot) * (slot + 1 - passed)
         if self.profile is None:
-            return later * seen / (expected + FIRST_MINUTE)
+            trend = EARLY + (LATE - EARLY) * passed / SLOTS
+            return later * trend * seen / (expected + FIRST_MINUTE)
         prior = TRUST * sum(self.profile) / SLOTS
         return later * (seen + prior) / (expected + prior) if prior else 0.0
 
@@ -88,17 +95,20 @@ class Demand:
     def _around(self, slot: int) -> tuple[float, float, float]:
         """What the slots before brought and usually bring, the latest weighing most, and what those after bring."""
         seen = expected = 0.0
+        half_life = HALF_LIFE if self.profile else FIRST_HALF_LIFE
         for earlier in range(slot):
-            weight = 0.5 ** ((slot - earlier) / HALF_LIFE)
+            weight = 0.5 ** ((slot - earlier) / half_life)
             seen += weight * self.counts[earlier]
             expected += weight * self._usual(earlier) * (earlier + 1 - max(earlier, min(self.since, earlier + 1)))
-        return seen, expected, sum(map(self._usual, range(slot + 1, SLOTS)))
+        return seen, expected, sum(map(self._foreseen, range(slot + 1, SLOTS)))
 
     def _usual(self, slot: int) -> float:
         """Queries in a slot by the profile; 1 without one."""
-        if self.profile is None:
-            return 1.0
-        return (1 - FLAT) * self.profile[slot] + FLAT * sum(self.profile) / SLOTS
+        return self.profile[slot] if self.profile else 1.0
+
+    def _foreseen(self, slot: int) -> float:
+        """The same, but something may come at any time."""
+        return (1 - FLAT) * self._usual(slot) + FLAT * (sum(self.profile) / SLOTS if self.profile else 1.0)
 
     def slots(self, now: float) -> float:
         """Slots that have passed, just under `SLOTS` at most."""

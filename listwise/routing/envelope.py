@@ -9,13 +9,13 @@ slope.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import inf, log2
 from typing import NamedTuple
 
-from listwise.routing.offers import Offer
+from listwise.routing.offers import Offer, Option
 from listwise.spend.money import NANO
 
 BINS = 256
@@ -32,15 +32,8 @@ class Step(NamedTuple):
     """The corner that it leads to."""
     nano_usd: int
     """What it adds to the expected cost."""
-    slope: float
-    """What it adds to the gain, a dollar; positive."""
-
-    @property
-    def bin(self) -> int:
-        """Of its slope; 0 is the steepest."""
-        if self.slope == inf:
-            return 0
-        return min(max(int((STEEPEST - log2(self.slope)) * PER_OCTAVE), 0), BINS - 1)
+    bin: int
+    """Of what it adds to the gain, a dollar; 0 is the steepest."""
 
 
 def price_at(level: float) -> float:
@@ -53,22 +46,33 @@ def envelope(offers: Iterable[Offer]) -> list[Step]:
 
     Offers without a positive gain are not among them.
     """
-    steps: list[Step] = []
+    corners, slopes = [_NOTHING], [inf]
     for offer in sorted(offers, key=lambda each: (each.nano_usd, -each.gain)):
-        if not offer.gain > (steps[-1].offer.gain if steps else 0.0):
+        if not offer.gain > corners[-1].gain:
             continue
-        step = _step(steps, offer)
-        while steps and step.slope >= steps[-1].slope:
-            steps.pop()
-            step = _step(steps, offer)
-        steps.append(step)
-    return steps
+        while len(corners) > 1 and _slope(corners[-1], offer) >= slopes[-1]:
+            corners.pop()
+            slopes.pop()
+        slopes.append(_slope(corners[-1], offer))
+        corners.append(offer)
+    return [
+        Step(offer, offer.nano_usd - before.nano_usd, _bin(slope))
+        for before, offer, slope in zip(corners, corners[1:], slopes[1:], strict=False)
+    ]
 
 
-def _step(before: Sequence[Step], offer: Offer) -> Step:
-    cost, gain = (before[-1].offer.nano_usd, before[-1].offer.gain) if before else (0, 0.0)
-    more = offer.nano_usd - cost
-    return Step(offer, more, (offer.gain - gain) * NANO / more if more else inf)
+_NOTHING = Offer(Option("", 0), 0.0, 0)
+
+
+def _slope(before: Offer, after: Offer) -> float:
+    """Gain a dollar from one to the other; positive."""
+    more = after.nano_usd - before.nano_usd
+    return (after.gain - before.gain) * NANO / more if more else inf
+
+
+def _bin(slope: float) -> int:
+    place = STEEPEST - log2(slope) if slope < inf else 0.0
+    return min(max(int(place * PER_OCTAVE), 0), BINS - 1)
 
 
 @dataclass(slots=True)
