@@ -44,6 +44,26 @@ CAPS = (0.1, 0.3, 0.6)
 """Of the bill of the first day if every query were escalated."""
 FIRST_DAY = 20_000
 """Counted from 1970."""
+REPORT = """
+# A day's budget over an uneven stream
+
+`{command}`: a simulation of {queries:,} queries on the first day, 30 % more or less on the second, with rushes at
+10 and 20 UTC, and quarters of an hour that are busier or calmer than usual by 20 %. Gains and costs: {source}.
+Gains are predicted by a signal that correlates with the real ones by {correlation}, and predictions are calibrated;
+bills are {dearer} times the estimate on average, lognormal with sigma {sigma}, and come 3 s after the decision.
+
+*Cap*: of the bill if every query of the first day were escalated at full depth. *Fixed threshold*: the price of a
+dollar that would have spent the cap on the day before by its bills (on the first day it has seen a day that the
+controller has not), until the cap is spent. *First come*: whatever has the highest predicted gain, until the cap is
+spent. *Oracle*: one price for the whole day, by predicted gains and real bills, all known beforehand; where it
+spends less than the cap, nothing more has a predicted gain. *Refused, worst hour*: of the queries of an hour that
+the oracle escalates, those that stayed local, in the hour where that share is largest. *Gain*: nDCG@10, summed over
+queries.
+
+{table}
+
+![Spending over the day](pacing.svg)
+"""
 
 
 @dataclass(frozen=True)
@@ -150,31 +170,16 @@ def plot(found: Sequence[Outcome], days: Days, path: Path) -> None:
 
 def report(found: Sequence[Outcome], source: str, command: str, queries: int) -> str:
     """The recorded results."""
-    return "\n".join(
-        [
-            "# A day's budget over an uneven stream",
-            "",
-            f"`{command}`: a simulation of {queries:,} queries on the first day, 30 % more or less",
-            "on the second, with rushes at 10 and 20 UTC, and quarters of an hour busier or calmer than usual by",
-            f"20 %. Gains and costs: {source}.",
-            f"Gains are predicted by a signal that correlates with the real ones by {CORRELATION}, and predictions are",
-            f"calibrated; bills are {DEARER} times the estimate on average, lognormal with sigma {BILL_SIGMA}, and",
-            "come 3 s after the decision.",
-            "",
-            "*Cap*: of the bill if every query of the first day were escalated at full depth. *Fixed",
-            "threshold*: the price of a dollar that would have spent the cap on the day before by its bills (on the",
-            "first day it has seen a day that the controller has not), until the cap is spent. *First come*:",
-            "whatever has the highest predicted gain, until the cap is spent. *Oracle*: one price for the whole day,",
-            "by predicted gains and real bills, all known beforehand; where it spends less than the cap, nothing",
-            "more has a predicted gain. *Refused, worst hour*: of the queries of an hour that the oracle escalates, those that",
-            "stayed local, in the hour where that share is largest. *Gain*: nDCG@10, summed over queries.",
-            "",
-            *table(found),
-            "",
-            "![Spending over the day](pacing.svg)",
-            "",
-        ]
+    text = REPORT.format(
+        command=command,
+        queries=queries,
+        source=source,
+        correlation=CORRELATION,
+        dearer=DEARER,
+        sigma=BILL_SIGMA,
+        table="\n".join(table(found)),
     )
+    return text.lstrip()
 
 
 def main() -> None:

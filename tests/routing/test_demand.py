@@ -67,8 +67,8 @@ def test_a_first_query_expects_no_crowd() -> None:
 def test_the_profile_foresees_the_same_day(slot: int) -> None:
     demand = after(rush)
     now = watch(demand, rush, 0, slot)
-    flat = FLAT * total(rush) * (1 - slot / SLOTS)
-    assert total(rush, slot) * 0.95 < demand.left(now) < total(rush, slot) * 1.02 + flat
+    foreseen, flat = total(rush, slot), FLAT * 200 * (SLOTS - slot)
+    assert (1 - FLAT) * foreseen * 0.98 < demand.left(now) < foreseen * 1.02 + flat
 
 
 def test_a_busier_day_is_noticed() -> None:

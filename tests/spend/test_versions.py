@@ -33,6 +33,15 @@ async def old(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+async def previous(old: Path) -> Path:
+    """A ledger of version 2, which the other has become."""
+    with closing(sqlite3.connect(old)) as db:
+        db.execute("ALTER TABLE attempt ADD COLUMN search_units INTEGER NOT NULL DEFAULT 0")
+        db.execute("PRAGMA user_version = 2")
+    return old
+
+
 def version(path: Path) -> int:
     with closing(sqlite3.connect(path)) as db:
         (found,) = db.execute("PRAGMA user_version").fetchone()
@@ -75,3 +84,26 @@ async def test_it_goes_on_with_what_it_holds_and_counts_search_units(old: Path) 
     assert str(History(old).held("run", "r")) == "7E-9"
     SqliteLedger(old).close()
     assert version(old) == 3
+
+
+async def test_one_without_pacing_is_reported_and_goes_on(previous: Path) -> None:
+    (line,) = History(previous).report("model")
+    assert (version(previous), line.answered) == (2, 1)
+    ledger = SqliteLedger(previous)
+    assert await ledger.share("a", SCOPE, lambda kept: f"{kept} and more") == ("None and more", 3, 0)
+    ledger.close()
+    assert version(previous) == VERSION
+
+
+def test_all_ways_lead_to_the_same_tables(old: Path, tmp_path: Path) -> None:
+    SqliteLedger(old).close()
+    SqliteLedger(tmp_path / "new.db").close()
+    columns = []
+    for path in (old, tmp_path / "new.db"):
+        with closing(sqlite3.connect(path)) as db:
+            tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            columns.append(
+                {name: {row[1:] for row in db.execute(f"PRAGMA table_info({name})")} for (name,) in tables}
+            )
+    assert columns[0] == columns[1]
+    assert "pacing" in columns[0]
