@@ -16,6 +16,7 @@ import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,9 +160,10 @@ class SqliteLedger:
         return writer
 
     def _undo(self, answer: Answer) -> None:
-        """Nobody waits for this answer any more."""
+        """Nobody waits for this answer any more. In a ledger that is being closed, a reservation stays."""
         if isinstance(answer, Reservation):
-            self.release(answer, outcome="unsent")
+            with suppress(LedgerFailed):
+                self.release(answer, outcome="unsent")
 
 
 class _Writer:
