@@ -7,11 +7,11 @@ the history is. What one transaction changes is gathered and written together.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 from listwise.errors import LedgerFailed
-from listwise.spend.ledger import Entry, Outcome, Reservation, Scope
+from listwise.spend.ledger import Entry, Outcome, Reservation, Scope, Shared
 from listwise.spend.owner import Owner
 from listwise.spend.standing import Standing, Total, text_of
 from listwise.types import Receipt, Usage
@@ -110,6 +110,14 @@ class Books:
                 receipt.seconds,
             ),
         )
+
+    def share(self, account: str, scope: Scope, update: Callable[[str | None], str]) -> Shared:
+        """See `Ledger.share`."""
+        row = self._connection.execute("SELECT state FROM pacing WHERE account = ?", (account,)).fetchone()
+        state = update(row[0] if row else None)
+        self._connection.execute("INSERT OR REPLACE INTO pacing VALUES (?, ?, ?)", (account, self._now, state))
+        total = self._standing.total(scope.key)
+        return Shared(state, total.settled, total.reserved)
 
     def forget(self, scope: Scope) -> None:
         """See `Ledger.forget`; a scope with money still reserved in it is kept."""

@@ -10,7 +10,7 @@ one that never is, because its process died, goes on counting as spent.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -88,6 +88,14 @@ class Reservation:
     nano_usd: int
 
 
+class Shared(NamedTuple):
+    """What processes share of an account, and what a scope holds, both as of one moment. Nano-dollars."""
+
+    state: str
+    settled: int
+    reserved: int
+
+
 class Ledger(Protocol):
     """Atomic over all scopes of a reservation: either all hold it, or none."""
 
@@ -143,6 +151,20 @@ class Ledger(Protocol):
         """Note a finished ranking."""
         ...
 
+    async def share(self, account: str, scope: Scope, update: Callable[[str | None], str]) -> Shared:
+        """Change the state that all processes share of an account's pacing. It outlives a killed process.
+
+        Args:
+            account: whose state.
+            scope: of which the caller wants to know what it holds.
+            update: gets what is kept, None at first, and returns what is to be kept. It may be called in another
+                thread, and again if the books could not be written, so it must change nothing else.
+
+        Raises:
+            LedgerFailed: the books cannot be written.
+        """
+        ...
+
     def forget(self, scope: Scope) -> None:
         """Drop a scope that will not be used again, so that the books do not grow with it."""
         ...
@@ -167,6 +189,7 @@ class MemoryLedger:
         self._reserved: dict[str, int] = {}
         self._open: dict[int, Reservation] = {}
         self._next = 0
+        self._shared: dict[str, str] = {}
 
     def caps(self, account: str) -> Mapping[str, int]:
         """None are kept."""
@@ -217,6 +240,13 @@ class MemoryLedger:
         """Nano-dollars settled and reserved in a scope."""
         with self._lock:
             return self._settled.get(scope.key, 0) + self._reserved.get(scope.key, 0)
+
+    async def share(self, account: str, scope: Scope, update: Callable[[str | None], str]) -> Shared:
+        """See `Ledger.share`; the processes are this one only."""
+        with self._lock:
+            self._shared[account] = update(self._shared.get(account))
+            settled, reserved = self._settled.get(scope.key, 0), self._reserved.get(scope.key, 0)
+            return Shared(self._shared[account], settled, reserved)
 
     def forget(self, scope: Scope) -> None:
         """See `Ledger.forget`."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from listwise.errors import ConfigError, InputError
 
 APPLICATION_ID = 0x6C_77_69_73  # "lwis"
-VERSION = 2
-"""2 counts search units."""
+VERSION = 3
+"""2 counts search units, 3 keeps the state of pacing."""
 BUSY_TIMEOUT_S = 60.0
 """How long a transaction waits for those of other processes."""
 
@@ -105,9 +105,19 @@ CREATE TABLE run (
 ) WITHOUT ROWID;
 """
 
+_PACING = """
+CREATE TABLE pacing (
+    account TEXT PRIMARY KEY,
+    at REAL NOT NULL,
+    state TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
 _FROM_VERSION_1 = "ALTER TABLE attempt ADD COLUMN search_units INTEGER NOT NULL DEFAULT 0"
 _VERSION_1_AS_2 = "CREATE TEMP VIEW attempt AS SELECT *, 0 AS search_units FROM main.attempt"
 """For reports: what is only read is not changed."""
+_STEPS = {1: (_FROM_VERSION_1,), 2: (_PACING,)}
+"""What makes the next version out of each."""
 
 
 def default_path() -> Path:
@@ -177,7 +187,7 @@ def _opened_to_read(path: Path, how: str) -> sqlite3.Connection:
     try:
         if _is_new(connection, path):
             raise InputError("there is no ledger here yet: nothing was spent", path=path)
-        if _version(connection) < VERSION:
+        if _version(connection) < 2:
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute(_VERSION_1_AS_2)
         connection.execute("PRAGMA query_only = 1")
@@ -204,18 +214,24 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if _is_new(connection, path):
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
+            _execute(connection, _TABLES, _PACING)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        elif _version(connection) < VERSION:
-            connection.execute(_FROM_VERSION_1)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+        else:
+            for version in range(_version(connection), VERSION):
+                _execute(connection, *_STEPS[version])
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     _use_wal(connection)
+
+
+def _execute(connection: sqlite3.Connection, *scripts: str) -> None:
+    """Execute statements inside of the transaction that is open, which ``executescript`` would end."""
+    for script in scripts:
+        for statement in script.split(";"):
+            connection.execute(statement)
 
 
 def _is_new(connection: sqlite3.Connection, path: Path) -> bool:

@@ -16,6 +16,7 @@ import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from listwise.errors import BudgetExceeded, LedgerFailed
 from listwise.log import get_logger
 from listwise.spend.books import Books
 from listwise.spend.history import History
-from listwise.spend.ledger import PATIENCE_S, Entry, Outcome, Reservation, Sample, Scope
+from listwise.spend.ledger import PATIENCE_S, Entry, Outcome, Reservation, Sample, Scope, Shared
 from listwise.spend.money import nano_usd_down, nano_usd_up
 from listwise.spend.owner import Owner
 from listwise.spend.schema import connect
@@ -35,7 +36,8 @@ MOST_AT_ONCE = 512
 
 _log = get_logger(__name__)
 
-Work = Callable[[Books], Reservation | None]
+Answer = Reservation | Shared | None
+Work = Callable[[Books], Answer]
 
 
 @dataclass(slots=True)  # to freeze them would take more time than all else that is done with them here
@@ -43,7 +45,7 @@ class _Operation:
     """Something to be written; with a ``future``, somebody waits for it."""
 
     work: Work
-    future: asyncio.Future[Reservation | None] | None = None
+    future: asyncio.Future[Answer] | None = None
     durable: bool = False
     settles: int | None = None
     """The attempt that it closes."""
@@ -51,8 +53,8 @@ class _Operation:
 
 @dataclass(slots=True)
 class _Result:
-    future: asyncio.Future[Reservation | None]
-    reservation: Reservation | None = None
+    future: asyncio.Future[Answer]
+    answer: Answer = None
     error: BudgetExceeded | LedgerFailed | None = None
 
 
@@ -85,7 +87,7 @@ class SqliteLedger:
         self, scopes: Sequence[Scope], nano_usd: int, entry: Entry = Entry(), *, patience_s: float = PATIENCE_S
     ) -> Reservation:
         """See `Ledger.reserve`."""
-        future: asyncio.Future[Reservation | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._put(
             _Operation(lambda books: books.reserve(scopes, nano_usd, entry, patience_s), future, durable=True)
         )
@@ -95,7 +97,7 @@ class SqliteLedger:
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._undo(future.result())
             raise
-        assert reservation is not None
+        assert isinstance(reservation, Reservation)
         return reservation
 
     def settle(
@@ -123,13 +125,21 @@ class SqliteLedger:
         """See `Ledger.ranked`."""
         self._put(_Operation(lambda books: books.ranked(entry, receipt, nano_usd_up(receipt.usd))))
 
+    async def share(self, account: str, scope: Scope, update: Callable[[str | None], str]) -> Shared:
+        """See `Ledger.share`."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._put(_Operation(lambda books: books.share(account, scope, update), future))
+        shared = await future
+        assert isinstance(shared, Shared)
+        return shared
+
     def forget(self, scope: Scope) -> None:
         """See `Ledger.forget`."""
         self._put(_Operation(lambda books: books.forget(scope)))
 
     async def flush(self) -> None:
         """See `Ledger.flush`."""
-        future: asyncio.Future[Reservation | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._put(_Operation(lambda _: None, future, durable=True))
         await future
 
@@ -149,10 +159,11 @@ class SqliteLedger:
         weakref.finalize(self, writer.close)
         return writer
 
-    def _undo(self, reservation: Reservation | None) -> None:
-        """Nobody waits for this reservation any more."""
-        if reservation is not None:
-            self.release(reservation, outcome="unsent")
+    def _undo(self, answer: Answer) -> None:
+        """Nobody waits for this answer any more. In a ledger that is being closed, a reservation stays."""
+        if isinstance(answer, Reservation):
+            with suppress(LedgerFailed):
+                self.release(answer, outcome="unsent")
 
 
 class _Writer:
@@ -163,7 +174,7 @@ class _Writer:
         path: Path,
         connection: sqlite3.Connection,
         clock: Callable[[], float],
-        undo: Callable[[Reservation | None], None],
+        undo: Callable[[Answer], None],
     ) -> None:
         self.pid = os.getpid()
         self._path = path
@@ -264,7 +275,7 @@ class _Writer:
             raise
         return results
 
-    def _refused(self, future: asyncio.Future[Reservation | None], error: Exception) -> _Result:
+    def _refused(self, future: asyncio.Future[Answer], error: Exception) -> _Result:
         _log.warning("the ledger cannot be written", ledger=str(self._path), error=str(error))
         why = f"the ledger {self._path} cannot be written ({error}), so nothing can be spent"
         return _Result(future, error=LedgerFailed(why))
@@ -279,7 +290,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _deliver(results: Sequence[_Result], undo: Callable[[Reservation | None], None]) -> None:
+def _deliver(results: Sequence[_Result], undo: Callable[[Answer], None]) -> None:
     """Hand results to those who wait, once a loop; what nobody waits for any more is undone."""
     by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Result]] = defaultdict(list)
     for result in results:
@@ -288,15 +299,15 @@ def _deliver(results: Sequence[_Result], undo: Callable[[Reservation | None], No
     def hand_over(those: Sequence[_Result]) -> None:
         for result in those:
             if result.future.done():
-                undo(result.reservation)
+                undo(result.answer)
             elif result.error is not None:
                 result.future.set_exception(result.error)
             else:
-                result.future.set_result(result.reservation)
+                result.future.set_result(result.answer)
 
     for loop, those in by_loop.items():
         try:
             loop.call_soon_threadsafe(hand_over, those)
         except RuntimeError:  # the loop is closed
             for result in those:
-                undo(result.reservation)
+                undo(result.answer)

@@ -110,3 +110,13 @@ def test_no_name_makes_a_ledger_that_forgets(tmp_path: Path, monkeypatch: pytest
     for name in (":memory:", "file:x?mode=memory"):
         SqliteLedger(Path(name)).close()
         assert (tmp_path / name).stat().st_size > 0
+
+
+async def test_a_reservation_that_nobody_waits_for_stays_in_a_ledger_that_is_closed(
+    ledger: SqliteLedger, path: Path
+) -> None:
+    """It would end the thread that writes, before the last settlements."""
+    reservation = await ledger.reserve((RUN,), 10, ENTRY)
+    ledger.close()
+    ledger._undo(reservation)
+    assert held(path, RUN) == 10

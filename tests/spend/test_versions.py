@@ -27,9 +27,19 @@ async def old(tmp_path: Path) -> Path:
     ledger.close()
     with closing(sqlite3.connect(path)) as db:
         db.execute("ALTER TABLE attempt DROP COLUMN search_units")
+        db.execute("DROP TABLE pacing")
         db.execute("PRAGMA user_version = 1")
         db.execute("PRAGMA journal_mode = DELETE")
     return path
+
+
+@pytest.fixture
+async def previous(old: Path) -> Path:
+    """A ledger of version 2, which the other has become."""
+    with closing(sqlite3.connect(old)) as db:
+        db.execute("ALTER TABLE attempt ADD COLUMN search_units INTEGER NOT NULL DEFAULT 0")
+        db.execute("PRAGMA user_version = 2")
+    return old
 
 
 def version(path: Path) -> int:
@@ -64,7 +74,7 @@ async def test_it_is_reported_where_nothing_can_be_written(old: Path) -> None:
 
 async def test_it_goes_on_with_what_it_holds_and_counts_search_units(old: Path) -> None:
     ledger = SqliteLedger(old)
-    assert version(old) == VERSION == 2
+    assert version(old) == VERSION == 3
     reservation = await ledger.reserve([SCOPE], 5, Entry(run="r", model="cohere/rerank-v3.5"))
     ledger.settle(reservation, 4, usage=Usage(search_units=2))
     ledger.cached(Entry(run="r", model="cohere/rerank-v3.5"), Usage(search_units=9))
@@ -73,4 +83,27 @@ async def test_it_goes_on_with_what_it_holds_and_counts_search_units(old: Path) 
     assert (cohere.search_units, cohere.cached, gpt.search_units) == (2, 1, 0)
     assert str(History(old).held("run", "r")) == "7E-9"
     SqliteLedger(old).close()
-    assert version(old) == 2
+    assert version(old) == 3
+
+
+async def test_one_without_pacing_is_reported_and_goes_on(previous: Path) -> None:
+    (line,) = History(previous).report("model")
+    assert (version(previous), line.answered) == (2, 1)
+    ledger = SqliteLedger(previous)
+    assert await ledger.share("a", SCOPE, lambda kept: f"{kept} and more") == ("None and more", 3, 0)
+    ledger.close()
+    assert version(previous) == VERSION
+
+
+def test_all_ways_lead_to_the_same_tables(old: Path, tmp_path: Path) -> None:
+    SqliteLedger(old).close()
+    SqliteLedger(tmp_path / "new.db").close()
+    columns = []
+    for path in (old, tmp_path / "new.db"):
+        with closing(sqlite3.connect(path)) as db:
+            tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            columns.append(
+                {name: {row[1:] for row in db.execute(f"PRAGMA table_info({name})")} for (name,) in tables}
+            )
+    assert columns[0] == columns[1]
+    assert "pacing" in columns[0]
