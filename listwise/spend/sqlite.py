@@ -26,6 +26,7 @@ from listwise.spend.history import History
 from listwise.spend.ledger import PATIENCE_S, Entry, Outcome, Reservation, Sample, Scope
 from listwise.spend.money import nano_usd_down, nano_usd_up
 from listwise.spend.owner import Owner
+from listwise.spend.routes import Routed, RouteFilter, RouteNote
 from listwise.spend.schema import connect
 from listwise.spend.standing import Standing
 from listwise.types import Receipt, Usage
@@ -122,6 +123,14 @@ class SqliteLedger:
     def ranked(self, entry: Entry, receipt: Receipt) -> None:
         """See `Ledger.ranked`."""
         self._put(_Operation(lambda books: books.ranked(entry, receipt, nano_usd_up(receipt.usd))))
+
+    def routed(self, entry: Entry, note: RouteNote) -> None:
+        """See `Ledger.routed`."""
+        self._put(_Operation(lambda books: books.routed(entry, note)))
+
+    def routes(self, chosen: RouteFilter = RouteFilter()) -> list[Routed]:
+        """See `Ledger.routes`."""
+        return History(self.path).routes(chosen)
 
     def forget(self, scope: Scope) -> None:
         """See `Ledger.forget`."""

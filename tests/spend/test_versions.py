@@ -10,6 +10,7 @@ import pytest
 
 from listwise.spend.history import History
 from listwise.spend.ledger import Entry, Scope
+from listwise.spend.routes import RouteNote
 from listwise.spend.schema import VERSION, connect_to_read
 from listwise.spend.sqlite import SqliteLedger
 from listwise.types import Usage
@@ -17,17 +18,25 @@ from listwise.types import Usage
 SCOPE = Scope("run", "r")
 
 
+@pytest.fixture(params=[1, 2])
+def old_version(request: pytest.FixtureRequest) -> int:
+    found: int = request.param
+    return found
+
+
 @pytest.fixture
-async def old(tmp_path: Path) -> Path:
-    """A ledger of version 1 with one answered attempt."""
+async def old(tmp_path: Path, old_version: int) -> Path:
+    """A ledger of an old version with one answered attempt."""
     path = tmp_path / "l.db"
     ledger = SqliteLedger(path)
     reservation = await ledger.reserve([SCOPE], 5, Entry(run="r", model="openai/gpt-4o"))
     ledger.settle(reservation, 3, usage=Usage(100, output_tokens=7))
     ledger.close()
     with closing(sqlite3.connect(path)) as db:
-        db.execute("ALTER TABLE attempt DROP COLUMN search_units")
-        db.execute("PRAGMA user_version = 1")
+        db.execute("DROP TABLE route")
+        if old_version == 1:
+            db.execute("ALTER TABLE attempt DROP COLUMN search_units")
+        db.execute(f"PRAGMA user_version = {old_version}")
         db.execute("PRAGMA journal_mode = DELETE")
     return path
 
@@ -47,6 +56,18 @@ async def test_it_is_reported_as_it_is(old: Path) -> None:
     assert old.read_bytes() == before
 
 
+async def test_it_has_no_routes_yet_and_logs_them_from_now_on(old: Path, old_version: int) -> None:
+    before = old.read_bytes()
+    assert History(old).routes() == []
+    assert old.read_bytes() == before
+    ledger = SqliteLedger(old)
+    assert version(old) == VERSION
+    ledger.routed(Entry(run="r", qid="q"), RouteNote("gain", {"margin": 0.5}))
+    ledger.close()
+    ((_, run, _, qid, note),) = History(old).routes()
+    assert (run, qid, note) == ("r", "q", RouteNote("gain", {"margin": 0.5}))
+
+
 async def test_it_is_reported_where_nothing_can_be_written(old: Path) -> None:
     old.chmod(0o400)
     old.parent.chmod(0o500)
@@ -64,7 +85,7 @@ async def test_it_is_reported_where_nothing_can_be_written(old: Path) -> None:
 
 async def test_it_goes_on_with_what_it_holds_and_counts_search_units(old: Path) -> None:
     ledger = SqliteLedger(old)
-    assert version(old) == VERSION == 2
+    assert version(old) == VERSION == 3
     reservation = await ledger.reserve([SCOPE], 5, Entry(run="r", model="cohere/rerank-v3.5"))
     ledger.settle(reservation, 4, usage=Usage(search_units=2))
     ledger.cached(Entry(run="r", model="cohere/rerank-v3.5"), Usage(search_units=9))
@@ -73,4 +94,4 @@ async def test_it_goes_on_with_what_it_holds_and_counts_search_units(old: Path) 
     assert (cohere.search_units, cohere.cached, gpt.search_units) == (2, 1, 0)
     assert str(History(old).held("run", "r")) == "7E-9"
     SqliteLedger(old).close()
-    assert version(old) == 2
+    assert version(old) == 3
