@@ -4,8 +4,8 @@
 
 Over DL21 and DL23: the embedded model's order of BM25's top 100, and what sliding windows over its head make of it
 with simulated LLMs. For each candidate measure its correlation over queries (Pearson, and Spearman's of ranks) with
-the LLM's nDCG@10 less the local order's, pooled over seeds; then the line through the origin from the chosen measure
-to the gain, with a bootstrap interval over queries. **The LLMs are simulations.**
+the LLM's nDCG@10 less the local order's, pooled over seeds and depths; then the line through the origin from the
+chosen measure to the gain, with a bootstrap interval over queries. **The LLMs are simulations.**
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from math import log2
 from pathlib import Path
 from statistics import correlation
@@ -47,7 +48,7 @@ def lost(worth: Callable[[int], float], local: Order, llm: Order) -> float:
 
 
 def rbo_distance(persistence: float, local: Order, llm: Order) -> float:
-    """1 - rank-biased overlap of the top 10 (Webber et al. 2010), its weights made to sum to 1 over these depths."""
+    """1 - rank-biased overlap of the top 10 (Webber et al. 2010), with weights that sum to 1."""
     weights = [persistence**depth for depth in range(TOP)]
     agreed = [len({*local[:depth]} & {*llm[:depth]}) / depth for depth in range(1, TOP + 1)]
     return 1 - sum(map(float.__mul__, weights, agreed)) / sum(weights)
@@ -99,7 +100,7 @@ def main() -> None:
     print("| measure | " + " | ".join(LLMS) + " | all |\n|---|" + "---|" * (len(LLMS) + 1))
     for label, measure in MEASURES.items():
         by_llm = [[pair for (name, _), pairs in found.items() if name == llm for pair in pairs] for llm in LLMS]
-        cells = [_correlations(measure, pairs) for pairs in (*by_llm, sum(found.values(), []))]
+        cells = [_correlations(measure, pairs) for pairs in (*by_llm, list(chain(*by_llm)))]
         print(f"| {label} | {' | '.join(cells)} |", flush=True)
     print("\n| LLM | depth | mean gain | mean disagreement | slope | 95 % | residual s.d. |\n" + "|---" * 7 + "|")
     for (llm, depth), pairs in found.items():

@@ -2,8 +2,8 @@
 
 The LLM's final order is taken for the truth: its rank r of the first 10 is worth 11 - r, all below nothing. The
 disagreement is 1 - nDCG@10 of the local order under these grades: what the local order's top loses in the LLM's
-eyes. Of the measures tried on DL21 and DL23 (`python -m eval.benchmarks.disagreement`) it goes best with what judges
-see; how much of it is a gain depends on the LLM.
+eyes. Of the measures tried on DL21 and DL23 (`eval.benchmarks.disagreement`) that are 0 only where nothing would
+change, it goes best with what judges see; how much of it is a gain depends on the LLM.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from math import log2
 
 TOP = 10
 """Ranks that count, as in nDCG@10."""
-GAIN_PER_DISAGREEMENT = 0.25
+GAIN_PER_DISAGREEMENT = 0.23
 """nDCG@10 that an LLM gains for each unit of disagreement. From simulated LLMs over the embedded model on DL21 and
-DL23, by least squares through the origin; for a perfect one it is 0.8, for a strong one 0.3, for a weak one 0.15
-(docs/routing.md). Whoever has judgements for the LLM in use should fit it."""
+DL23, by least squares through the origin: .19 to .28 over strong, weak and biased ones together, but .76 for a
+perfect one, .29 for a strong one, .14 for a weak one (docs/routing.md). Whoever has judgements for the LLM in use
+should fit it."""
 
 
 def disagreement(local: Sequence[Hashable], llm: Sequence[Hashable]) -> float:

@@ -1,7 +1,7 @@
 """Exploration: a few queries that would stay local go to the LLM by chance, so that what is learned stays unbiased.
 
-Who is only ever shown the queries that the router escalates learns nothing of those that it leaves. Each query has a
-known probability of being escalated, its propensity, and a label counts as often as its inverse says (Horvitz and
+Who is only ever shown the queries that the router escalates learns nothing of those that it leaves. Each query has
+a known probability of being escalated, its propensity, and a label counts as often as its inverse says (Horvitz and
 Thompson 1952): labels of queries that the rule escalates whatever the dice once, those of explored ones 1/share
 times. Pure.
 """

@@ -11,7 +11,7 @@ def kolmogorov_tail(x: float) -> float:
     """How often the greatest distance of a Brownian bridge from 0 is above ``x`` (Kolmogorov 1933)."""
     if x < 0.2:  # where it is 1 to twelve digits, and the series does not settle
         return 1.0
-    terms = (2 * (-1) ** (k - 1) * exp(-2 * k * k * x * x) for k in range(1, 101))
+    terms = [(2.0 if k % 2 else -2.0) * exp(-2 * k * k * x * x) for k in range(1, 101)]
     return min(1.0, max(0.0, sum(terms)))
 
 
