@@ -93,10 +93,10 @@ def read_fitted(path: Path) -> Fitted:
 def _figures(found: Check) -> list[str]:
     """A line a signal, the least likely by chance first; then gains and costs."""
     shifts = sorted(found.shifts.items(), key=lambda each: each[1].p_value)
-    lines = [
-        f"  {name}: {'moved' if name in found.moved else 'within chance'}; {shift}, distance {shift.distance:.2f}"
-        for name, shift in shifts
-    ]
+    lines = []
+    for name, shift in shifts:
+        state = f"moved, {shift.direction}" if name in found.moved else "within chance"
+        lines.append(f"  {name}: {state} ({shift.medians}), distance {shift.distance:.2f}")
     if found.status == "too few":
         return lines
     lines.append(_gains(found))

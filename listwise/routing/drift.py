@@ -109,7 +109,7 @@ class Check:
             return f"is {side} what was predicted, by {abs(difference.value):.3f} nDCG@10 in the mean"
         if name == COSTS and self.costs:
             return f"is {1 + self.costs.excess.value:.2f} times what was predicted"
-        return f"has moved: {self.shifts[name]}"
+        return f"has moved: {self.shifts[name].direction} ({self.shifts[name].medians})"
 
     def to_json(self) -> dict[str, Any]:
         """All figures."""

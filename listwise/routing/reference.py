@@ -110,8 +110,10 @@ class Shift:
     recent: float
     """The median now."""
 
-    def __str__(self) -> str:
-        return f"{self.direction} (median {self.fitted:.4g} when fitted, {self.recent:.4g} now)"
+    @property
+    def medians(self) -> str:
+        """Then and now, in words."""
+        return f"median {self.fitted:.4g} when fitted, {self.recent:.4g} now"
 
 
 def _direction(gaps: Sequence[float]) -> Direction:

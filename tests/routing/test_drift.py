@@ -30,21 +30,23 @@ def signals_of(draw: random.Random, moved_by: float = 0.0) -> dict[str, float]:
 
 
 def log_of(count: int, seed: int, moved_by: float = 0.0, *, off: float = 0.0, dearer: float = 1.0) -> list[Routed]:
-    """A log in which a third of the queries is escalated and gains what was predicted, plus ``off``."""
+    """A log in which a third of the queries is escalated, and all gain what was predicted, plus ``off``."""
     draw = random.Random(seed)
     log = []
     for at in range(count):
         predicted = draw.uniform(0, 0.2)
-        note = RouteNote("gain", signals_of(draw, moved_by), propensity=0.02, predicted_gain=predicted)
-        if predicted > 0.133 or draw.random() < 0.02:
-            note = replace(
-                note,
-                tier="llm",
-                propensity=1.0 if predicted > 0.133 else 0.02,
-                predicted_nano_usd=1_000_000,
-                disagreement=(predicted + off + draw.gauss(0, 0.05)) / SLOPE,
-                nano_usd=int(1_000_000 * dearer * draw.uniform(0.8, 1.2)),
-            )
+        escalated, explored = predicted > 0.133, draw.random() < 0.02
+        note = RouteNote(
+            "explored" if explored and not escalated else "gain",
+            signals_of(draw, moved_by),
+            propensity=1.0 if escalated else 0.02,
+            predicted_gain=predicted,
+            predicted_nano_usd=1_000_000,
+        )
+        if escalated or explored:
+            realised = predicted + off + draw.gauss(0, 0.05)
+            spent = int(1_000_000 * dearer * draw.uniform(0.8, 1.2))
+            note = replace(note, tier="llm", disagreement=realised / SLOPE, nano_usd=spent)
         log.append(Routed(float(at), "r", "a", f"{seed} {at}", note))
     return log
 

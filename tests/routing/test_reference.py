@@ -63,7 +63,8 @@ def test_ties_are_compared_exactly() -> None:
 def test_it_says_how_a_signal_has_moved(mean: float, deviation: float, direction: str) -> None:
     shift = Reference.of(normal(500, 1)).shift(normal(500, 2, mean, deviation))
     assert shift.p_value < 1e-6
-    assert str(shift).startswith(f"{direction} (median ")
+    assert shift.direction == direction
+    assert shift.medians == f"median {shift.fitted:.4g} when fitted, {shift.recent:.4g} now"
 
 
 @pytest.mark.parametrize("ties", [False, True])
