@@ -13,6 +13,8 @@ from itertools import chain
 from listwise.errors import LedgerFailed
 from listwise.spend.ledger import Entry, Outcome, Reservation, Scope, Shared
 from listwise.spend.owner import Owner
+from listwise.spend.route_table import Row, append, row_of
+from listwise.spend.routes import RouteNote
 from listwise.spend.standing import Standing, Total, text_of
 from listwise.types import Receipt, Usage
 
@@ -46,6 +48,7 @@ class Books:
         self._new: list[tuple[object, ...]] = []
         self._changed: set[Total] = set()
         self._closed: dict[int, tuple[object, ...]] = {}
+        self._routes: list[Row] = []
 
     def reserve(self, scopes: Sequence[Scope], nano_usd: int, entry: Entry, patience_s: float) -> Reservation:
         """See `Ledger.reserve`."""
@@ -119,6 +122,10 @@ class Books:
         total = self._standing.total(scope.key)
         return Shared(state, total.settled, total.reserved)
 
+    def routed(self, entry: Entry, note: RouteNote) -> None:
+        """See `Ledger.routed`."""
+        self._routes.append(row_of(self._now, entry, note))
+
     def forget(self, scope: Scope) -> None:
         """See `Ledger.forget`; a scope with money still reserved in it is kept."""
         total = self._standing.total(scope.key)
@@ -129,6 +136,8 @@ class Books:
     def write(self) -> None:
         """The last act of a transaction. A scope that holds nothing needs no row."""
         self._write_attempts()
+        if self._routes:
+            append(self._connection, self._routes)
         self._connection.executemany(
             "INSERT OR REPLACE INTO scope VALUES (?, ?, ?)",
             [(total.key, total.settled, total.reserved) for total in self._changed if not total.empty],

@@ -17,6 +17,8 @@ from listwise.spend.books import Books
 from listwise.spend.ledger import Sample, ScopeKind
 from listwise.spend.money import MOST_USD, nano_usd_down, nano_usd_up, plain, usd_of
 from listwise.spend.owner import Owner
+from listwise.spend.route_table import read
+from listwise.spend.routes import Routed, RouteFilter
 from listwise.spend.schema import connect, connect_to_read
 from listwise.spend.standing import Standing
 from listwise.spend.throughput import Served
@@ -262,6 +264,11 @@ class History:
                 values,
             ).fetchall()
         return [Served(*row) for row in rows]
+
+    def routes(self, chosen: RouteFilter = RouteFilter()) -> list[Routed]:
+        """The log of routes, oldest first."""
+        with self._reading() as db:
+            return read(db, chosen)
 
     def keep_plan(self, key: str, figures: Mapping[str, object]) -> None:
         """Keep a plan, to be held against the bill."""

@@ -10,12 +10,15 @@ one that never is, because its process died, goes on counting as spent.
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from listwise.errors import BudgetExceeded
 from listwise.spend.money import usd_of
+from listwise.spend.routes import Routed, RouteFilter, RouteNote
 from listwise.types import Receipt, Usage
 
 ScopeKind = Literal["query", "run", "day", "account"]
@@ -26,6 +29,8 @@ are ``lost`` once reconciled at their worst case or at a known amount, ``written
 
 PATIENCE_S = 600.0
 """How long a reservation is expected to be open at most, unless its maker says otherwise."""
+MOST_IN_MEMORY = 20_000
+"""Routes that are kept without a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,14 @@ class Ledger(Protocol):
         """
         ...
 
+    def routed(self, entry: Entry, note: RouteNote) -> None:
+        """Put a query into the log of routes. Does not wait for the disk."""
+        ...
+
+    def routes(self, chosen: RouteFilter = ...) -> Sequence[Routed]:
+        """The log of routes, oldest first, as far as it is durable and was not too long to be kept."""
+        ...
+
     def forget(self, scope: Scope) -> None:
         """Drop a scope that will not be used again, so that the books do not grow with it."""
         ...
@@ -179,11 +192,13 @@ class Ledger(Protocol):
 
 
 class MemoryLedger:
-    """A ledger for one process, safe over threads and tasks. It keeps totals, not history."""
+    """A ledger for one process, safe over threads and tasks. It keeps totals, not history; of routes the latest."""
 
     keeps = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._routes: deque[Routed] = deque(maxlen=MOST_IN_MEMORY)
         self._lock = threading.Lock()
         self._settled: dict[str, int] = {}
         self._reserved: dict[str, int] = {}
@@ -259,6 +274,16 @@ class MemoryLedger:
 
     def ranked(self, entry: Entry, receipt: Receipt) -> None:
         """No history is kept."""
+
+    def routed(self, entry: Entry, note: RouteNote) -> None:
+        """See `Ledger.routed`."""
+        with self._lock:
+            self._routes.append(Routed(self._clock(), entry.run, entry.account, entry.qid, note))
+
+    def routes(self, chosen: RouteFilter = RouteFilter()) -> list[Routed]:
+        """See `Ledger.routes`."""
+        with self._lock:
+            return [each for each in self._routes if chosen.fits(each)]
 
     async def flush(self) -> None:
         """Memory needs none."""

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from listwise.spend.ledger import Entry, Ledger, Scope
 from listwise.spend.money import nano_usd_down
+from listwise.spend.routes import RouteNote
 from listwise.types import Receipt
 
 
@@ -69,6 +70,10 @@ class Purse:
     def note(self, receipt: Receipt) -> None:
         """Put a finished ranking into the books."""
         self.ledger.ranked(self.entry(receipt.qid), receipt)
+
+    def note_route(self, qid: str, note: RouteNote) -> None:
+        """Put what the router did with a query, and what came of it, into the log of routes."""
+        self.ledger.routed(self.entry(qid), note)
 
 
 def _nano(usd: Decimal | None) -> int | None:

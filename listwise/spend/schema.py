@@ -13,10 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from listwise.errors import ConfigError, InputError
+from listwise.spend import route_table
 
 APPLICATION_ID = 0x6C_77_69_73  # "lwis"
 VERSION = 3
-"""2 counts search units, 3 keeps the state of pacing."""
+"""2 counts search units; 3 keeps the state of pacing, and the log of routes."""
 BUSY_TIMEOUT_S = 60.0
 """How long a transaction waits for those of other processes."""
 
@@ -24,7 +25,7 @@ _CREATING = threading.Lock()
 _NEEDS_FILES_BESIDE_IT = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 """What SQLite says where it cannot make the files in which readers and writers tell each other of themselves."""
 
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE scope (
     key TEXT PRIMARY KEY,
     settled INTEGER NOT NULL,
@@ -103,6 +104,7 @@ CREATE TABLE run (
     settings TEXT NOT NULL,
     planned TEXT
 ) WITHOUT ROWID;
+{route_table.TABLES}
 """
 
 _PACING = """
@@ -113,11 +115,16 @@ CREATE TABLE pacing (
 ) WITHOUT ROWID;
 """
 
-_FROM_VERSION_1 = "ALTER TABLE attempt ADD COLUMN search_units INTEGER NOT NULL DEFAULT 0"
-_VERSION_1_AS_2 = "CREATE TEMP VIEW attempt AS SELECT *, 0 AS search_units FROM main.attempt"
-"""For reports: what is only read is not changed."""
-_STEPS = {1: (_FROM_VERSION_1,), 2: (_PACING,)}
-"""What makes the next version out of each."""
+_FROM_VERSION = {
+    1: ("ALTER TABLE attempt ADD COLUMN search_units INTEGER NOT NULL DEFAULT 0",),
+    2: (_PACING, route_table.TABLES),
+}
+"""What makes a version the next one."""
+_SEEN_FROM_VERSION = {
+    1: "CREATE TEMP VIEW attempt AS SELECT *, 0 AS search_units FROM main.attempt",
+    2: route_table.NO_TABLE,
+}
+"""The same for reports: what is only read is not changed."""
 
 
 def default_path() -> Path:
@@ -187,9 +194,9 @@ def _opened_to_read(path: Path, how: str) -> sqlite3.Connection:
     try:
         if _is_new(connection, path):
             raise InputError("there is no ledger here yet: nothing was spent", path=path)
-        if _version(connection) < 2:
-            connection.execute("PRAGMA temp_store = MEMORY")
-            connection.execute(_VERSION_1_AS_2)
+        connection.execute("PRAGMA temp_store = MEMORY")
+        for version in range(_version(connection), VERSION):
+            _execute(connection, _SEEN_FROM_VERSION[version])
         connection.execute("PRAGMA query_only = 1")
     except BaseException:
         connection.close()
@@ -218,8 +225,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         else:
             for version in range(_version(connection), VERSION):
-                _execute(connection, *_STEPS[version])
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+                _execute(connection, *_FROM_VERSION[version])
+        if _version(connection) < VERSION:
+            connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

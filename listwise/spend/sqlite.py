@@ -27,6 +27,7 @@ from listwise.spend.history import History
 from listwise.spend.ledger import PATIENCE_S, Entry, Outcome, Reservation, Sample, Scope, Shared
 from listwise.spend.money import nano_usd_down, nano_usd_up
 from listwise.spend.owner import Owner
+from listwise.spend.routes import Routed, RouteFilter, RouteNote
 from listwise.spend.schema import connect
 from listwise.spend.standing import Standing
 from listwise.types import Receipt, Usage
@@ -132,6 +133,14 @@ class SqliteLedger:
         shared = await future
         assert isinstance(shared, Shared)
         return shared
+
+    def routed(self, entry: Entry, note: RouteNote) -> None:
+        """See `Ledger.routed`."""
+        self._put(_Operation(lambda books: books.routed(entry, note)))
+
+    def routes(self, chosen: RouteFilter = RouteFilter()) -> list[Routed]:
+        """See `Ledger.routes`."""
+        return History(self.path).routes(chosen)
 
     def forget(self, scope: Scope) -> None:
         """See `Ledger.forget`."""

@@ -10,6 +10,7 @@ import pytest
 
 from listwise.spend.history import History
 from listwise.spend.ledger import Entry, Scope
+from listwise.spend.routes import RouteNote
 from listwise.spend.schema import VERSION, connect_to_read
 from listwise.spend.sqlite import SqliteLedger
 from listwise.types import Usage
@@ -17,29 +18,28 @@ from listwise.types import Usage
 SCOPE = Scope("run", "r")
 
 
+@pytest.fixture(params=[1, 2])
+def old_version(request: pytest.FixtureRequest) -> int:
+    found: int = request.param
+    return found
+
+
 @pytest.fixture
-async def old(tmp_path: Path) -> Path:
-    """A ledger of version 1 with one answered attempt."""
+async def old(tmp_path: Path, old_version: int) -> Path:
+    """A ledger of an old version with one answered attempt."""
     path = tmp_path / "l.db"
     ledger = SqliteLedger(path)
     reservation = await ledger.reserve([SCOPE], 5, Entry(run="r", model="openai/gpt-4o"))
     ledger.settle(reservation, 3, usage=Usage(100, output_tokens=7))
     ledger.close()
     with closing(sqlite3.connect(path)) as db:
-        db.execute("ALTER TABLE attempt DROP COLUMN search_units")
+        db.execute("DROP TABLE route")
         db.execute("DROP TABLE pacing")
-        db.execute("PRAGMA user_version = 1")
+        if old_version == 1:
+            db.execute("ALTER TABLE attempt DROP COLUMN search_units")
+        db.execute(f"PRAGMA user_version = {old_version}")
         db.execute("PRAGMA journal_mode = DELETE")
     return path
-
-
-@pytest.fixture
-async def previous(old: Path) -> Path:
-    """A ledger of version 2, which the other has become."""
-    with closing(sqlite3.connect(old)) as db:
-        db.execute("ALTER TABLE attempt ADD COLUMN search_units INTEGER NOT NULL DEFAULT 0")
-        db.execute("PRAGMA user_version = 2")
-    return old
 
 
 def version(path: Path) -> int:
@@ -55,6 +55,18 @@ async def test_it_is_reported_as_it_is(old: Path) -> None:
         assert (line.answered, line.input_tokens, line.search_units) == (1, 100, 0)
     assert [sample.usage for sample in History(old).samples("openai/gpt-4o")] == [Usage(100, output_tokens=7)]
     assert old.read_bytes() == before
+
+
+async def test_it_has_no_routes_yet_and_logs_them_from_now_on(old: Path, old_version: int) -> None:
+    before = old.read_bytes()
+    assert History(old).routes() == []
+    assert old.read_bytes() == before
+    ledger = SqliteLedger(old)
+    assert version(old) == VERSION
+    ledger.routed(Entry(run="r", qid="q"), RouteNote("gain", {"margin": 0.5}))
+    ledger.close()
+    ((_, run, _, qid, note),) = History(old).routes()
+    assert (run, qid, note) == ("r", "q", RouteNote("gain", {"margin": 0.5}))
 
 
 async def test_it_is_reported_where_nothing_can_be_written(old: Path) -> None:
@@ -86,13 +98,11 @@ async def test_it_goes_on_with_what_it_holds_and_counts_search_units(old: Path) 
     assert version(old) == 3
 
 
-async def test_one_without_pacing_is_reported_and_goes_on(previous: Path) -> None:
-    (line,) = History(previous).report("model")
-    assert (version(previous), line.answered) == (2, 1)
-    ledger = SqliteLedger(previous)
+async def test_one_without_pacing_goes_on_with_it(old: Path) -> None:
+    ledger = SqliteLedger(old)
     assert await ledger.share("a", SCOPE, lambda kept: f"{kept} and more") == ("None and more", 3, 0)
     ledger.close()
-    assert version(previous) == VERSION
+    assert version(old) == VERSION
 
 
 def test_all_ways_lead_to_the_same_tables(old: Path, tmp_path: Path) -> None:
