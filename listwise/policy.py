@@ -57,7 +57,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Escalation = Annotated[Literal["never", "always", "auto"] | Share, BeforeValidator(_escalation)]
 
 
-_NOTHING_TO_SHUFFLE: tuple[StrategyName, ...] = ("pointwise", "pairwise", "pairwise-all")
+NOTHING_TO_SHUFFLE: tuple[StrategyName, ...] = ("pointwise", "pairwise", "pairwise-all")
 
 
 _ONE_MODELS_OWN = (
@@ -92,11 +92,25 @@ class Policy(LlmSettings):
     failed, refused, answered with nonsense, or because the dollars that are left pay only for a cheaper one. Where
     none can, the local model's order stands, or the first stage's."""
     escalate: Escalation = "auto"
-    """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (those whose margin is small), or the share of
-    queries with the smallest ones."""
-    margin: float = Field(default=0.19, ge=0)
-    """Under ``auto``, queries with a smaller margin around rank 10 are escalated (`listwise.routing.signals`). The
-    default escalates three in ten of the queries of DL21 and DL23, by the embedded model's scores."""
+    """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (where the router expects enough of it), or the
+    share of queries where it expects most."""
+    router: str = "default"
+    """What predicts the gain: a fitted router of ours, or a file of your own (``listwise route fit``)."""
+    margin: float | None = Field(default=None, ge=0)
+    """Under ``auto``, in place of a router: queries with a smaller margin around rank 10 are escalated
+    (`listwise.routing.signals`)."""
+    point_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
+    """Under ``auto``: what one point of nDCG@10 (0.01) on one query is worth in dollars. Where none of this, a
+    largest loss, a budget for the run or pacing says what to aim for, three in ten are escalated."""
+    max_loss: float | None = Field(default=None, gt=0, lt=1)
+    """Under ``auto``: nDCG@10 that the mean over queries may lose against escalating every query."""
+    confidence: float = Field(default=0.9, gt=0, lt=1)
+    """How sure ``max_loss`` is to hold."""
+    pace: bool = False
+    """Under ``auto``: spread ``budget_day_usd`` over the day, so that it lasts, and is spent."""
+    explore: float = Field(default=0.0, ge=0, le=1)
+    """The share of the queries left to the local model that is escalated all the same, by chance, so that what is
+    learnt from the log of routes is not only of those that the router chose."""
     strategy: StrategyName = "sliding"
     """Which windows the LLM reads."""
     depth: int = Field(default=100, ge=1)
@@ -164,6 +178,7 @@ class Policy(LlmSettings):
     def _consistent(self) -> Self:
         if self.llm is None and (self.escalate == "always" or isinstance(self.escalate, float)):
             raise ValueError(f"escalate is {self.escalate}, but there is no llm to escalate to")
+        self._check_goals()
         if self.llm is None and self.fallback:
             raise ValueError("there is a fallback, but no llm that it stands in for")
         at_most = self.depth
@@ -186,7 +201,7 @@ class Policy(LlmSettings):
                 "a simulated LLM's dollars are made up, and a rerank API's are not: set ledger to a file of its "
                 "own for both, or to off"
             )
-        if self.votes != 1 and self.shuffle != "none" and self.strategy in _NOTHING_TO_SHUFFLE:
+        if self.votes != 1 and self.shuffle != "none" and self.strategy in NOTHING_TO_SHUFFLE:
             raise ValueError(
                 f"votes is {self.votes}, but {self.strategy} shows a passage alone, or two both ways round: there "
                 "is nothing to shuffle. For replicates, set shuffle to none and a temperature above 0"
@@ -194,6 +209,24 @@ class Policy(LlmSettings):
         if self.ledger == "off" and self.caps.last:
             raise ValueError("a budget for a day or an account needs a ledger, and ledger is off")
         return self
+
+    def _check_goals(self) -> None:
+        """At most one thing is aimed for."""
+        named = {
+            "margin": self.margin is not None,
+            "point_usd": self.point_usd is not None,
+            "max_loss": self.max_loss is not None,
+            "pace": self.pace,
+        }
+        aims = [name for name, given in named.items() if given]
+        if len(aims) > 1:
+            raise ValueError(f"{' and '.join(aims)} each say which queries are escalated: leave all but one out")
+        if aims and self.escalate != "auto":
+            raise ValueError(f"{aims[0]} is for escalate = auto, and escalate is {self.escalate}")
+        if self.pace and self.budget_day_usd is None:
+            raise ValueError("pace spreads the budget for a day, and there is none: set budget_day_usd")
+        if self.pace and self.ledger == "off":
+            raise ValueError("pace needs a ledger, and ledger is off")
 
     @property
     def choices(self) -> tuple[Policy, ...]:

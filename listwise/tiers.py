@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -15,14 +16,15 @@ from listwise.forms import FORMS
 from listwise.layers import Counting, Layer, TokenCounts
 from listwise.layers.counted import COUNT_TIMEOUT_S
 from listwise.models.base import CountingModel, Model
-from listwise.policy import Policy
+from listwise.policy import NOTHING_TO_SHUFFLE, Policy
 from listwise.prompt_choice import Asked, template_for
 from listwise.prompting import Prompter
 from listwise.reading import WindowReader
+from listwise.routing.offers import FIRST_CHOICE, Option
 from listwise.spend.prices import Price
 from listwise.spend.tokens import TokenCounter, counter_for
 from listwise.strategies import make, question_of
-from listwise.strategies.base import ORDERS
+from listwise.strategies.base import ORDERS, Strategy
 from listwise.wrapping import price_of, wrapped
 
 REASONING_TOKENS = 8192
@@ -107,10 +109,18 @@ class LlmTier:
         ConfigError: the policy's template, or a model, does not answer what that one asks.
     """
 
+    taking: Callable[[Option], LlmTier]
+    """The same as an option of the router has it: with the LLM that it names in the first place, and its votes."""
+
     @property
     def first(self) -> ReadyModel:
         """The first choice."""
         return self.chain[0]
+
+    def offers(self, option: Option) -> bool:
+        """Whether an option of the router can be carried out."""
+        known = option.tier == FIRST_CHOICE or any(option.tier == each.name for each in self.chain)
+        return known and (option.votes == 1 or self.strategy not in NOTHING_TO_SHUFFLE)
 
     def priced(self, asked: Container[str]) -> bool:
         """Whether the models that were asked all have a price, so that dollars mean anything."""
@@ -141,8 +151,23 @@ class LlmTier:
                 for choice, model in zip(policy.choices, models, strict=True)
             )
             guard = Guard(policy.guard if question in ORDERS else "off", policy.window, policy.top)
-            engine = Engine([each.reader for each in chain], strategy, guard)
-            return cls(chain, engine, guard, store, name, lambda: cls.of(policy, own, capped=capped), playing)
+
+            def rebuild() -> LlmTier:
+                return cls.of(policy, own, capped=capped)
+
+            @cache
+            def taking(option: Option) -> LlmTier:
+                at = next((at for at, each in enumerate(chain) if each.name == option.tier), 0)
+                measures = policy.measures
+                if option.votes != 1:
+                    measures["ballot"] = measures["ballot"]._replace(votes=option.votes)
+                return made(chain[at:], make(name, **measures))
+
+            def made(chain: tuple[ReadyModel, ...], strategy: Strategy) -> LlmTier:
+                engine = Engine([each.reader for each in chain], strategy, guard)
+                return cls(chain, engine, guard, store, name, rebuild, playing, taking)
+
+            return made(chain, strategy)
 
         return playing(policy.strategy)
 

@@ -47,7 +47,13 @@ POLICY_OPTIONS: dict[str, Decorator] = {
     "escalate": click.option(
         "--escalate", metavar="WHEN", help="never, always, auto, or a share such as 0.3. [auto]"
     ),
-    "margin": click.option("--margin", type=float, help="Under auto, escalate below this margin. [0.19]"),
+    "router": click.option("--router", metavar="ROUTER", help="What predicts gains: a name or a file. [default]"),
+    "margin": click.option("--margin", type=float, help="Under auto: escalate below this margin, without a router."),
+    "point_usd": click.option("--point", "point_usd", metavar="USD", help="Under auto: worth of 0.01 of nDCG@10."),
+    "max_loss": click.option("--max-loss", type=float, help="Under auto: mean nDCG@10 lost at most, as 0.01."),
+    "confidence": click.option("--confidence", type=float, help="How sure --max-loss is to hold. [0.9]"),
+    "pace": click.option("--pace/--no-pace", default=None, help="Under auto: make --budget-day last the day."),
+    "explore": click.option("--explore", metavar="SHARE", type=float, help="Escalate so many at random. [0]"),
     "strategy": click.option(
         "--strategy", type=click.Choice(get_args(StrategyName)), help="What the LLM reads. [sliding]"
     ),

@@ -16,6 +16,7 @@ from listwise.errors import InputError
 from listwise.routing.cases import Case
 from listwise.routing.gain import FURTHEST, GainModel, Line, Signal, Skill, along
 from listwise.routing.offers import Option
+from listwise.routing.reference import Reference
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +35,6 @@ LEAST_QUERIES = 20
 """With fewer, nothing can be told of signals."""
 LEAST_SHARE = 0.5
 """Of the queries that must have a signal for it to count."""
-QUANTILES = 21
 RESAMPLES = 2000
 ISOTONIC_FROM = 500
 """Queries from which on the calibration curve may have any rising form; with fewer, it is a straight line."""
@@ -104,8 +104,8 @@ def fit(
             tier=option.tier,
             depth=option.depth,
             votes=option.votes,
-            mean=round(float(mean[at]), 5),
-            weights=tuple(round(float(each), 5) for each in weights[:, at]) if told else (),
+            mean=_kept(float(mean[at])),
+            weights=tuple(_kept(float(each)) for each in weights[:, at]) if told else (),
         )
         for at, option in enumerate(table.options)
     )
@@ -120,6 +120,16 @@ def fit(
         skill=skill,
     )
     predicted = _apply(curve, raw)
+    best = predicted.argmax(axis=1)
+    everywhere = np.arange(len(best))
+    pairs = sorted(zip(predicted.max(axis=1).tolist(), table.gains[everywhere, best].tolist(), strict=True))
+    mean_gains = table.gains.mean(axis=1)
+    model = model.model_copy(
+        update={
+            "held_out": tuple((_kept(ours), _kept(real)) for ours, real in pairs),
+            "gain_error": _kept(float(mean_gains.std(ddof=1) / len(pairs) ** 0.5)) if len(pairs) > 1 else 0.0,
+        }
+    )
     return Fit(
         model,
         table.queries,
@@ -168,13 +178,16 @@ def _signal(cases: Sequence[Case], name: str) -> Signal | None:
         return None
     middle, spread = float(values.mean()), float(values.std())
     kept = values.clip(middle - FURTHEST * spread, middle + FURTHEST * spread)
-    quantiles = np.quantile(values, np.linspace(0, 1, QUANTILES))
     return Signal(
-        mean=round(float(kept.mean()), 6),
-        spread=max(1e-6, round(float(kept.std()), 6)),
-        quantiles=tuple(round(float(each), 6) for each in quantiles),
-        count=len(values),
+        mean=_kept(float(kept.mean())),
+        spread=max(1e-6, _kept(float(kept.std()))),
+        reference=Reference.of(values.tolist()),
     )
+
+
+def _kept(value: float) -> float:
+    """To six digits, as files have it."""
+    return float(f"{value:.6g}")
 
 
 def _ridge(rows: Floats, gains: Floats, weights: Floats, penalty: float) -> tuple[Floats, Floats]:
@@ -244,7 +257,7 @@ def _curve(predicted: Floats, gains: Floats, weights: Floats) -> tuple[tuple[flo
     """Realised gains by cross-fitted ones, never falling."""
     flat, real, every = predicted.ravel(), gains.ravel(), np.repeat(weights, gains.shape[1])
     points = _isotonic(flat, real, every) if len(predicted) >= ISOTONIC_FROM else _straight(flat, real, every)
-    return tuple((round(place, 5), round(level, 5)) for place, level in points)
+    return tuple((_kept(place), _kept(level)) for place, level in points)
 
 
 def _straight(predicted: Floats, real: Floats, weights: Floats) -> list[tuple[float, float]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from listwise.errors import ConfigError
 from listwise.resources import names, resource
+from listwise.routing.disagreement import GAIN_PER_DISAGREEMENT
+from listwise.routing.drift import Fitted
 from listwise.routing.offers import Option
+from listwise.routing.reference import Reference
 from listwise.routing.signals import Signals
 
 FURTHEST = 3.0
@@ -32,9 +36,8 @@ class Signal(_Frozen):
 
     mean: float
     spread: float = Field(gt=0)
-    quantiles: tuple[float, ...]
-    """At evenly spaced probabilities from 0 to 1, by which drift is noticed."""
-    count: int
+    reference: Reference
+    """By which drift is noticed."""
 
     def standard(self, value: float | None) -> float:
         """In standard deviations from the mean, at most `FURTHEST`; a signal that is missing says nothing: 0."""
@@ -91,6 +94,31 @@ class GainModel(_Frozen):
     """Calibration: what was realised where so much was predicted, never falling, as straight lines from point to
     point, the outer ones without end. Empty: as predicted."""
     skill: Skill
+    held_out: tuple[tuple[float, float], ...] = ()
+    """The gain predicted for the best option and the one realised, of queries that the model was not fitted to
+    (cross-fitted), by rising prediction. Thresholds and guarantees go by them."""
+    gain_error: float = Field(default=0.0, ge=0)
+    """Standard error of the mean gain."""
+    gain_per_disagreement: float = GAIN_PER_DISAGREEMENT
+    """What makes a gain of the disagreement of an LLM with the local order, where nobody judges."""
+
+    @cached_property
+    def name(self) -> str:
+        """Under which its decisions are logged: another fit has another name."""
+        return f"{self.scorer}-{blake2b(self.model_dump_json().encode(), digest_size=4).hexdigest()}"
+
+    @property
+    def fitted(self) -> Fitted:
+        """What drift is measured against."""
+        references = {name: known.reference for name, known in self.signals.items()}
+        return Fitted(self.name, references, self.gain_error, self.gain_per_disagreement)
+
+    def threshold(self, share: float) -> float:
+        """The predicted gain that so large a share of the queries it was fitted on reaches."""
+        if not self.held_out:
+            return 0.0
+        count = min(len(self.held_out), max(1, round(share * len(self.held_out))))
+        return self.held_out[-count][0]
 
     @cached_property
     def told(self) -> bool:

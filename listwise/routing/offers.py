@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 Tier = str
-"""Who ranks: ``llm``, the policy's first choice, or the name of one of its fallbacks."""
+"""Who ranks: `FIRST_CHOICE`, or the name of another LLM of the policy's chain, ``provider/name``."""
+FIRST_CHOICE: Tier = "llm"
 
 
 @dataclass(frozen=True, slots=True, order=True)

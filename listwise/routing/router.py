@@ -1,75 +1,143 @@
-"""Who ranks a query: the local tier, or the LLM."""
+"""Who ranks a query: the local tier, or the LLM, how deep, and with how many votes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from listwise.policy import Escalation
+from listwise.routing.decisions import most_gain
+from listwise.routing.exploration import explores, propensity
+from listwise.routing.goals import Choice, Goal
+from listwise.routing.offers import Offer
+from listwise.routing.signals import Signals
+from listwise.spend.routes import Why
 from listwise.types import Route
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What the router is told of a query."""
+
+    qid: str
+    offers: Sequence[Offer] = ()
+    """Empty where nothing can be said of a gain."""
+    signals: Signals = field(default_factory=dict)
+
+    @property
+    def margin(self) -> float | None:
+        """Around rank 10."""
+        return self.signals.get("margin")
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """A route, and why, in plain words; ``signal`` is the margin that was looked at, if any."""
+    """A route, and why, in plain words."""
 
     route: Route
     reason: str
-    signal: float | None
+    signal: float | None = None
+    """The margin around rank 10."""
+    why: Why = "rule"
+    offer: Offer | None = None
+    """What was taken; or, where the query stays, the best that was refused."""
+    propensity: float = 1.0
+    """With which probability a query like this one is escalated."""
+    signals: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def taken(self) -> Offer | None:
+        """The offer that is to be carried out; None for all that the policy reads, or for none."""
+        return self.offer if self.route == "llm" else None
 
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """Escalates queries by the margin of their scores around rank 10; a small margin is an ambiguous query.
+    """Escalates queries by what the LLM is expected to gain on them and to cost.
 
-    ``stay`` is the route of a query that is not escalated, ``scored_by`` says whose scores the margin is of.
+    ``stay`` is the route of a query that is not escalated, ``scored_by`` says whose scores the signals are of.
     """
 
     escalate: Escalation
-    threshold: float
+    goal: Goal | None
+    """None where no gain is predicted: no LLM, or a rule that looks at none."""
     stay: Route
     scored_by: str
     has_llm: bool
+    threshold: float | None = None
+    """Under ``auto``: a margin below which queries are escalated, whatever the LLM is expected to gain."""
+    explore: float = 0.0
+    """The share of the queries that stay which is escalated by chance."""
+    seed: int = 0
 
     @property
     def needs_all(self) -> bool:
-        """Whether a decision depends on the other queries' margins."""
-        return self.has_llm and isinstance(self.escalate, float)
+        """Whether a decision depends on the other queries."""
+        return self._by_goal and self.goal is not None and self.goal.needs_all
 
-    def decide(self, signal: float | None) -> Decision:
+    @property
+    def _by_goal(self) -> bool:
+        by_margin = self.threshold is not None and self.escalate == "auto"
+        return self.has_llm and self.escalate not in ("never", "always") and not by_margin
+
+    async def decide(self, asked: Asked) -> Decision:
         """The route of one query on its own."""
+        decision = self._fixed(asked)
+        if decision is None:
+            assert self.goal is not None
+            decision = self._chosen(asked, await self.goal.choose(asked.offers))
+        return self._explored(asked, decision)
+
+    def decide_all(self, asked: Sequence[Asked]) -> list[Decision]:
+        """The routes of queries that are known together; and what a plan foresees."""
+        fixed = [self._fixed(each) for each in asked]
+        free = [each for each, rule in zip(asked, fixed, strict=True) if rule is None]
+        choices = iter(self.goal.choose_all([each.offers for each in free]) if self.goal and free else ())
+        return [
+            self._explored(each, rule or self._chosen(each, next(choices)))
+            for each, rule in zip(asked, fixed, strict=True)
+        ]
+
+    def settled(self, decision: Decision, nano_usd: int) -> None:
+        """What a decision led to is done, and did cost so much."""
+        if self.goal is not None and decision.taken is not None and decision.why == "gain":
+            self.goal.settled(decision.taken, nano_usd)
+
+    def _fixed(self, asked: Asked) -> Decision | None:
+        """What a rule decides; None where the goal does."""
         if self.escalate == "never":
-            return Decision(self.stay, "escalation is off", signal)
+            return self._left("escalation is off", asked, never=True)
         if not self.has_llm:
-            return Decision(self.stay, "no LLM is configured", signal)
+            return self._left("no LLM is configured", asked, never=True)
         if self.escalate == "always":
-            return Decision("llm", "every query is escalated", signal)
-        if signal is None:
-            return Decision("llm", f"nothing tells how ambiguous the query is: no {self.scored_by}", None)
-        seen = f"margin {signal:.2f} around rank 10 of the {self.scored_by}"
-        if signal < self.threshold:
-            return Decision("llm", f"{seen} is below {self.threshold:g}: ambiguous", signal)
-        return Decision(self.stay, f"{seen} is at least {self.threshold:g}: clear enough", signal)
+            return self._sent("every query is escalated", asked)
+        if self._by_goal and self.goal is not None and asked.offers:
+            return None
+        if asked.margin is None or self.threshold is None:
+            return self._sent(f"nothing tells how ambiguous the query is: no {self.scored_by}", asked)
+        told = f"margin {asked.margin:.2f} around rank 10 of the {self.scored_by}"
+        if asked.margin < self.threshold:
+            return self._sent(f"{told} is below {self.threshold:g}: ambiguous", asked)
+        return self._left(f"{told} is at least {self.threshold:g}: clear enough", asked)
 
-    def decide_all(self, signals: Sequence[float | None]) -> list[Decision]:
-        """The routes of queries that are known together; a share escalates the smallest margins first.
+    def _sent(self, reason: str, asked: Asked) -> Decision:
+        return Decision("llm", reason, asked.margin, signals=asked.signals)
 
-        Queries without a signal count as most ambiguous, ties go to the earlier query, and the number escalated
-        is the share of the queries, rounded half up.
-        """
-        if not self.needs_all:
-            return [self.decide(signal) for signal in signals]
-        share = float(self.escalate)
-        count = int(share * len(signals) + 0.5)
-        by_margin = sorted(range(len(signals)), key=lambda at: -1.0 if (s := signals[at]) is None else s)
-        place = {at: rank for rank, at in enumerate(by_margin, 1)}
-        return [self._ranked(signal, place[at], count, len(signals)) for at, signal in enumerate(signals)]
+    def _left(self, reason: str, asked: Asked, *, never: bool = False) -> Decision:
+        refused = most_gain(asked.offers)
+        share = 0.0 if never else self.explore
+        return Decision(self.stay, reason, asked.margin, "rule", refused, propensity(False, share), asked.signals)
 
-    def _ranked(self, signal: float | None, place: int, count: int, total: int) -> Decision:
-        margin = "unknown" if signal is None else f"{signal:.2f}"
-        verb = "is" if place <= count else "is not"
-        reason = (
-            f"margin {margin} around rank 10 of the {self.scored_by}: number {place} of {total} in ambiguity, "
-            f"{verb} among the {count} to escalate"
-        )
-        return Decision("llm" if place <= count else self.stay, reason, signal)
+    def _chosen(self, asked: Asked, choice: Choice) -> Decision:
+        if choice.offer is None:
+            return replace(self._left(choice.reason, asked), why=choice.why)
+        return Decision("llm", choice.reason, asked.margin, choice.why, choice.offer, signals=asked.signals)
+
+    def _explored(self, asked: Asked, decision: Decision) -> Decision:
+        """A query that would stay may be escalated by chance, so that what is learnt is not only of those that the
+        rule escalates."""
+        stays = decision.route != "llm" and decision.propensity > 0
+        if not stays or not explores(self.seed, asked.qid, self.explore):
+            return decision
+        reason = f"explored, as {self.explore:.0%} of those are that would stay: {decision.reason}"
+        return replace(decision, route="llm", why="explored", reason=reason)

@@ -178,6 +178,10 @@ class Ledger(Protocol):
         """The log of routes, oldest first, as far as it is durable and was not too long to be kept."""
         ...
 
+    def held(self, scope: Scope) -> int:
+        """Nano-dollars settled and reserved in a scope, as far as they are durable."""
+        ...
+
     def forget(self, scope: Scope) -> None:
         """Drop a scope that will not be used again, so that the books do not grow with it."""
         ...

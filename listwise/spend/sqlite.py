@@ -134,6 +134,10 @@ class SqliteLedger:
         assert isinstance(shared, Shared)
         return shared
 
+    def held(self, scope: Scope) -> int:
+        """See `Ledger.held`."""
+        return nano_usd_up(History(self.path).held(scope.kind, scope.name))
+
     def routed(self, entry: Entry, note: RouteNote) -> None:
         """See `Ledger.routed`."""
         self._put(_Operation(lambda books: books.routed(entry, note)))

@@ -1,0 +1,113 @@
+"""What the router may choose from for a query: the fitted options, as far as a policy allows them, with their costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from listwise.errors import ConfigError
+from listwise.forms import FORMS
+from listwise.policy import Policy
+from listwise.routing.gain import GainModel
+from listwise.routing.goals import Day, Dollars, Goal, Price, Share, Threshold
+from listwise.routing.guarantee import guarantee
+from listwise.routing.offers import Offer, Option
+from listwise.routing.paced import Paced
+from listwise.routing.signals import CHARS_A_TOKEN, Signals
+from listwise.spend.ledger import Scope
+from listwise.spend.money import nano_usd_down
+from listwise.spend.purse import Purse
+from listwise.stages.scored import Scored
+from listwise.strategies import make
+from listwise.strategies.base import play, windows_of
+from listwise.strategies.vote import Ballot
+from listwise.tiers import LlmTier
+from listwise.types import Usage
+
+AUTO_SHARE = 0.3
+"""The share of the queries that ``auto`` escalates where nothing says what a gain is worth: of those that the router
+was fitted on; of others as many as look like them."""
+PROMPT_TOKENS = 300
+"""Tokens of a prompt beside its passages."""
+PASSAGE_TOKENS = 8
+"""Tokens that frame a passage."""
+
+
+class Offering:
+    """Makes offers from a gain model's predictions."""
+
+    def __init__(self, model: GainModel, llm: LlmTier, policy: Policy) -> None:
+        self.model = model
+        self._llm = llm
+        self._policy = policy
+        self._most = policy.llm_depth or policy.depth
+        self._work = cache(self._played)
+
+    def of(self, scored: Scored, signals: Signals) -> tuple[Offer, ...]:
+        """One for each option that differs for so many candidates; none where there are no signals."""
+        if not signals or len(scored.order) < 2:
+            return ()
+        predicted = self.model.predict(signals)
+        found: dict[Option, Offer] = {}
+        for option in sorted(predicted, key=lambda each: (each.depth, each.votes)):
+            possible = Option(option.tier, min(option.depth, self._most, len(scored.order)), option.votes)
+            if possible not in found and self._llm.offers(possible):
+                cost = self._nano_usd(possible, signals.get("tokens", 0.0) / min(20, len(scored.order)))
+                found[possible] = Offer(possible, predicted[option], cost)
+        return tuple(found.values())
+
+    def _nano_usd(self, option: Option, passage_tokens: float) -> int:
+        """Expected, if the LLM finds the order right; the most that a query may cost is not exceeded."""
+        price = self._llm.taking(option).first.price
+        if price is None:
+            return 0
+        prompts, passages, answers = self._work(option.depth, option.votes)
+        asked = prompts * PROMPT_TOKENS + passages * (PASSAGE_TOKENS + passage_tokens)
+        cost = price.cost(Usage(round(asked), output_tokens=answers))
+        cap = self._policy.budget_usd
+        return cost if cap is None else min(cost, nano_usd_down(cap))
+
+    def _played(self, depth: int, votes: int) -> tuple[int, int, int]:
+        """Prompts, passages in them, and tokens of answers."""
+        measures = self._policy.measures
+        ballot = measures["ballot"]
+        measures["ballot"] = Ballot(votes, ballot.shuffle, ballot.aggregate, ballot.seed)
+        windows = windows_of(play(make(self._llm.strategy, **measures), depth, lambda window: None))
+        form = self._llm.first.form
+        return len(windows), sum(map(len, windows)), sum(FORMS[form].tokens(len(window)) for window in windows)
+
+
+def goal_of(policy: Policy, model: GainModel, purse: Purse, priced: bool) -> Goal:
+    """What escalation is to achieve under a policy.
+
+    Raises:
+        ConfigError: dollars are to be weighed, and the LLM has no price.
+    """
+    if (policy.point_usd is not None or policy.pace) and not priced:
+        raise ConfigError(f"{policy.llm} has no known price, so its gains cannot be weighed against it; give one")
+    if isinstance(policy.escalate, float):
+        return Share(policy.escalate)
+    if policy.pace:
+        assert policy.budget_day_usd is not None
+        return Day(Paced(purse, nano_usd_down(policy.budget_day_usd)))
+    if policy.point_usd is not None:
+        return Price(nano_usd_down(policy.point_usd))
+    if policy.max_loss is not None:
+        return _safe(model, policy.max_loss, policy.confidence)
+    if policy.budget_total_usd is not None and priced:
+        return Dollars(_left(purse, nano_usd_down(policy.budget_total_usd)))
+    least = model.threshold(AUTO_SHARE)
+    return Threshold(least, f"that {AUTO_SHARE:.0%} of the queries have which the router was fitted on")
+
+
+def _safe(model: GainModel, most: float, confidence: float) -> Threshold:
+    predicted, realised = zip(*model.held_out, strict=True) if model.held_out else ((), ())
+    found = guarantee(predicted, realised, alpha=most, confidence=confidence)
+    if found.threshold is None:
+        return Threshold(float("-inf"), f"that would keep the loss below {most:g}: {found}")
+    return Threshold(found.threshold, f"from which on the mean loss is at most {most:g} ({confidence:.0%} sure)")
+
+
+def _left(purse: Purse, cap: int) -> Callable[[], int]:
+    scope = Scope("run", purse.run)
+    return lambda: max(0, cap - purse.ledger.held(scope))
