@@ -121,6 +121,8 @@ def _gains(found: Check) -> str:
         f"realised gain: {off.value:+.3f} nDCG@10 off the predicted {gains.predicted:+.3f} "
         f"({off.low:+.3f} to {off.high:+.3f}), {gains.labelled} of {gains.queries} queries have a label"
     )
+    if (sure := gains.escalated) is not None:
+        line += f"; of those escalated {sure.value:+.3f} ({sure.low:+.3f} to {sure.high:+.3f})"
     if gains.slope is not None:
         slope = gains.slope
         line += f"; slope {slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f})"

@@ -104,9 +104,10 @@ class Check:
 
     def _how(self, name: str) -> str:
         if name == GAINS and self.gains:
-            difference = self.gains.difference
-            side = "above" if difference.value > 0 else "below"
-            return f"is {side} what was predicted, by {abs(difference.value):.3f} nDCG@10 in the mean"
+            off = self.gains.plainest
+            side = "above" if off.value > 0 else "below"
+            those = "escalated" if off is self.gains.escalated else "all"
+            return f"is {side} what was predicted, by {abs(off.value):.3f} nDCG@10 in the mean over {those} queries"
         if name == COSTS and self.costs:
             return f"is {1 + self.costs.excess.value:.2f} times what was predicted"
         return f"has moved: {self.shifts[name].direction} ({self.shifts[name].medians})"
@@ -145,8 +146,10 @@ def check(log: Sequence[Routed], fitted: Fitted, window: int = WINDOW) -> Check:
         p_values |= {COSTS: wide.adjusted(paid.p_value)} if paid else {}
     fallen = holm(p_values, FALSE_ALARMS)
     moved = tuple(name for name in p_values if name in fallen)
-    status: Status = "refit" if moved or missing else "unchanged"
-    return Check(status, len(notes), window, window * WIDE, shifts, missing, gained, paid, moved)
+    status: Status = "refit" if moved or missing else "unchanged" if shifts else "too few"
+    return Check(
+        status, len(notes), max(window, FEWEST_VALUES), window * WIDE, shifts, missing, gained, paid, moved
+    )
 
 
 def _first_of_each(log: Sequence[Routed]) -> list[RouteNote]:

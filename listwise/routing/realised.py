@@ -51,9 +51,6 @@ class Estimate:
             return 1.0
         return student_tail(beyond / self.error if self.error else inf, self.degrees)
 
-    def __str__(self) -> str:
-        return f"{self.value:+.3f} ({self.low:+.3f} to {self.high:+.3f})"
-
 
 @dataclass(frozen=True, slots=True)
 class Gains:
@@ -67,15 +64,24 @@ class Gains:
     predicted: float
     """The mean over the covered queries."""
     difference: Estimate
-    """Realised less predicted, in the mean."""
+    """Realised less predicted, in the mean over the covered queries."""
+    escalated: Estimate | None
+    """The same over those that the rule escalates: all have a label, so that this is known far better. None where
+    they are too few."""
     slope: Estimate | None
     """Of realised over predicted gains: 1 where a difference in prediction is one in truth, below 1 where
     predictions say too much. None where all predictions are the same."""
 
     @property
     def p_value(self) -> float:
-        """Of a mean difference beyond the tolerance."""
-        return self.difference.p_value(GAIN_TOLERANCE)
+        """Of either mean difference beyond the tolerance."""
+        return min(1.0, 2 * self.plainest.p_value(GAIN_TOLERANCE))
+
+    @property
+    def plainest(self) -> Estimate:
+        """Of the two differences, the one that chance does less to."""
+        both = (self.difference, self.escalated or self.difference)
+        return min(both, key=lambda each: each.p_value(GAIN_TOLERANCE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +130,14 @@ def gains(notes: Sequence[RouteNote], gain_per_disagreement: float, fit_error: f
         for name, pairs in groups.items()
         for predicted, realised in pairs
     ]
-    parts = [
-        (sizes[name] / covered, [realised - predicted for predicted, realised in pairs])
-        for name, pairs in groups.items()
-    ]
+    off = {name: [realised - predicted for predicted, realised in pairs] for name, pairs in groups.items()}
     return Gains(
         queries=sum(sizes.values()),
         labelled=len(weighted),
         covered=covered / sum(sizes.values()),
         predicted=sum(weight * predicted for weight, predicted, _ in weighted),
-        difference=_mean(parts, fit_error),
+        difference=_mean([(sizes[name] / covered, values) for name, values in off.items()], fit_error),
+        escalated=_mean([(1.0, off[1.0])], fit_error) if 1.0 in off else None,
         slope=_slope(weighted),
     )
 

@@ -53,7 +53,7 @@ def test_nothing_has_changed(router: Path, path: Path) -> None:
     assert (code, first) == (0, "nothing has changed")
     assert any(line.startswith("  margin: within chance (median ") for line in rest)
     gain, cost, tried = rest[-3:]
-    assert "of 2000 queries have a label; slope " in gain
+    assert "676 of 2000 queries have a label; of those escalated +0.00" in gain
     assert cost.startswith("realised cost: 1.00 times the predicted (0.99 to 1.00), ")
     assert tried == "exploration: 25 of 2000 queries, $0.0261; expected $0.000013 a query"
 

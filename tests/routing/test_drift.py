@@ -100,6 +100,10 @@ def test_before_a_window_is_full_it_cannot_tell_and_says_what_it_needs() -> None
     assert check([], fitted(1)).status == "too few"
 
 
+def test_signals_with_few_values_are_too_few_queries() -> None:
+    assert check(log_of(49, 1), fitted(1), window=49).verdict == "too few queries to tell (49, need about 50)"
+
+
 def test_until_the_next_window_is_full_it_says_the_same() -> None:
     log = [*log_of(WINDOW, 1), *log_of(WINDOW, 2, 3.0)]
     assert check(log[:-1], fitted(1)).verdict == "nothing has changed"
