@@ -1,36 +1,37 @@
-"""What the router may choose from for a query: the fitted options, as far as a policy allows them, with their costs."""
+"""What the router may choose from: the fitted options, as far as a policy allows them, with what they cost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 from listwise.errors import ConfigError
-from listwise.forms import FORMS
 from listwise.policy import Policy
 from listwise.routing.gain import GainModel
 from listwise.routing.goals import Day, Dollars, Goal, Price, Share, Threshold
 from listwise.routing.guarantee import guarantee
 from listwise.routing.offers import Offer, Option
 from listwise.routing.paced import Paced
-from listwise.routing.signals import CHARS_A_TOKEN, Signals
+from listwise.routing.signals import Signals
 from listwise.spend.ledger import Scope
 from listwise.spend.money import nano_usd_down
 from listwise.spend.purse import Purse
 from listwise.stages.scored import Scored
 from listwise.strategies import make
 from listwise.strategies.base import play, windows_of
-from listwise.strategies.vote import Ballot
 from listwise.tiers import LlmTier
 from listwise.types import Usage
 
 AUTO_SHARE = 0.3
-"""The share of the queries that ``auto`` escalates where nothing says what a gain is worth: of those that the router
-was fitted on; of others as many as look like them."""
+"""The share of the queries that ``auto`` escalates where nothing says what a gain is worth: of those that the
+router was fitted on, and of others as many as look like them."""
 PROMPT_TOKENS = 300
 """Tokens of a prompt beside its passages."""
 PASSAGE_TOKENS = 8
 """Tokens that frame a passage."""
+ANSWER_TOKENS = 4
+"""Tokens of the answer that name a passage."""
 
 
 class Offering:
@@ -42,6 +43,11 @@ class Offering:
         self._policy = policy
         self._most = policy.llm_depth or policy.depth
         self._work = cache(self._played)
+
+    @property
+    def priced(self) -> bool:
+        """Whether the LLM has a price, so that dollars mean anything."""
+        return self._llm.first.price is not None
 
     def of(self, scored: Scored, signals: Signals) -> tuple[Offer, ...]:
         """One for each option that differs for so many candidates; none where there are no signals."""
@@ -61,28 +67,27 @@ class Offering:
         price = self._llm.taking(option).first.price
         if price is None:
             return 0
-        prompts, passages, answers = self._work(option.depth, option.votes)
+        prompts, passages = self._work(option.depth, option.votes)
         asked = prompts * PROMPT_TOKENS + passages * (PASSAGE_TOKENS + passage_tokens)
-        cost = price.cost(Usage(round(asked), output_tokens=answers))
+        cost = price.cost(Usage(round(asked), output_tokens=passages * ANSWER_TOKENS))
         cap = self._policy.budget_usd
         return cost if cap is None else min(cost, nano_usd_down(cap))
 
-    def _played(self, depth: int, votes: int) -> tuple[int, int, int]:
-        """Prompts, passages in them, and tokens of answers."""
+    def _played(self, depth: int, votes: int) -> tuple[int, int]:
+        """Prompts, and passages in them."""
         measures = self._policy.measures
-        ballot = measures["ballot"]
-        measures["ballot"] = Ballot(votes, ballot.shuffle, ballot.aggregate, ballot.seed)
+        measures["ballot"] = replace(measures["ballot"], votes=votes)
         windows = windows_of(play(make(self._llm.strategy, **measures), depth, lambda window: None))
-        form = self._llm.first.form
-        return len(windows), sum(map(len, windows)), sum(FORMS[form].tokens(len(window)) for window in windows)
+        return len(windows), sum(map(len, windows))
 
 
-def goal_of(policy: Policy, model: GainModel, purse: Purse, priced: bool) -> Goal:
+def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal:
     """What escalation is to achieve under a policy.
 
     Raises:
         ConfigError: dollars are to be weighed, and the LLM has no price.
     """
+    model, priced = offering.model, offering.priced
     if (policy.point_usd is not None or policy.pace) and not priced:
         raise ConfigError(f"{policy.llm} has no known price, so its gains cannot be weighed against it; give one")
     if isinstance(policy.escalate, float):

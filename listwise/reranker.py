@@ -18,14 +18,19 @@ from listwise.estimating import Habits
 from listwise.loops import PerLoop
 from listwise.models.base import Model, Scorer
 from listwise.models.rerank.naming import is_rerank_api
+from listwise.offering import Offering, goal_of
 from listwise.planning import Plan, plan_stage, plan_strategy, tiers_for
 from listwise.policy import Policy
 from listwise.portal import Portal
 from listwise.receipts import billed, fallback_of, ranking_of, spent
-from listwise.routing.router import Decision, Router
+from listwise.routing.disagreement import disagreement
+from listwise.routing.gain import GainModel
+from listwise.routing.offers import Offer
+from listwise.routing.router import Asked, Decision, Router
 from listwise.spend.ledger import Ledger, MemoryLedger
 from listwise.spend.opening import open_ledger
 from listwise.spend.purse import Purse, new_run_id
+from listwise.spend.routes import RouteNote
 from listwise.spend.tab import Tab
 from listwise.stages.cascade import Cascade
 from listwise.stages.scored import Scored
@@ -100,6 +105,9 @@ class Reranker:
             capped = bool(self.purse.ledger.caps(self.policy.account))
             self._cascade = Cascade.of(self.policy, scorer, capped=capped)
             self._llm = LlmTier.of(self.policy, own, capped=capped) if self.policy.llm else None
+            self._stay: Route = "local" if self._cascade.stages else "first_stage"
+            self._offering = self._offers_by(GainModel.read(self.policy.router)) if self._llm else None
+            self._router = self._routes()
         except BaseException:
             if self._own_ledger:
                 self.purse.ledger.close()
@@ -110,14 +118,6 @@ class Reranker:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._portal: Portal | None = None
         self._portal_lock = threading.Lock()
-        self._stay: Route = "local" if self._cascade.stages else "first_stage"
-        self._router = Router(
-            escalate=self.policy.escalate,
-            threshold=self.policy.margin,
-            stay=self._stay,
-            scored_by="local scores" if self._cascade.stages else "first-stage scores",
-            has_llm=self._llm is not None,
-        )
 
     def rerank(self, query: str | Query | Request, passages: Sequence[Passage] = ()) -> Ranking:
         """Re-rank the passages of one query. See `arerank`."""
@@ -218,13 +218,13 @@ class Reranker:
         else:
             scored = [await unspent.score(each, self._tab(each)) for each in requests]
         rankable = [each for each in scored if len(each.request.candidates) > 1]
-        decisions = self._router.decide_all([each.margin if each.certain else None for each in rankable])
+        decisions = self._router.decide_all([self._asked(each) for each in rankable])
         routes = Counter[Route](decision.route for decision in decisions)
         for each in scored:
             if len(each.request.candidates) < 2:
                 routes[self._stay if each.request.candidates else "empty"] += 1
         escalated = zip(rankable, decisions, strict=True)
-        return [each for each, choice in escalated if choice.route == "llm"], routes
+        return [_as_read(each, choice) for each, choice in escalated if choice.route == "llm"], routes
 
     async def aclose(self) -> None:
         """Close connections, cache and ledger; may be called again. The reranker cannot be used afterwards.
@@ -294,7 +294,7 @@ class Reranker:
     ) -> AsyncGenerator[Coroutine[Any, Any, Ranking], None]:
         """The work to be done, a coroutine a query."""
         stream = requests if isinstance(requests, AsyncIterable) else astream(requests)
-        if not self._router.needs_all:
+        if not (self._router.needs_all or (self._router.gains_by_all and isinstance(requests, Sequence))):
             async for request in stream:
                 yield self._turn(request, None)
             return
@@ -306,7 +306,7 @@ class Reranker:
                     begun[at] = each
             in_order = [begun[at] for at in range(len(begun))]
             rankable = [each.scored for each in in_order if len(each.scored.request.candidates) > 1]
-            decisions = iter(self._router.decide_all([each.margin for each in rankable]))
+            decisions = iter(self._router.decide_all([self._asked(each) for each in rankable]))
             for each in in_order:
                 yield self._turn(each, next(decisions) if len(each.scored.request.candidates) > 1 else None)
         except BaseException:  # left early: those that wait for their turn will not get it
@@ -357,8 +357,8 @@ class Reranker:
         if not request.candidates:
             return ranking_of(scored, (), Receipt(request.query.qid, "empty", "no candidates", 0))
         if len(request.candidates) == 1:
-            decision = Decision(self._stay, "a single candidate is ranked as it is", None)
-        decision = decision or self._router.decide(scored.margin)
+            decision = Decision(self._stay, "a single candidate is ranked as it is", propensity=0.0)
+        decision = decision or await self._router.decide(self._asked(scored))
         receipt = Receipt(
             qid=request.query.qid,
             route=decision.route,
@@ -371,12 +371,22 @@ class Reranker:
             priced=self._cascade.priced,
             degraded=scored.degraded,
         )
-        if decision.route != "llm" or self._llms is None:
-            return ranking_of(scored, scored.order, spent(receipt, tab))
-        return await self._escalate(self._llms.here(), scored, tab, receipt)
+        before = tab.nano_usd
+        ranking = ranking_of(scored, scored.order, spent(receipt, tab))
+        try:
+            if decision.route == "llm" and self._llms is not None:
+                ranking = await self._escalate(self._llms.here(), decision.taken, scored, tab, receipt)
+        finally:
+            self._router.settled(decision, tab.nano_usd - before)
+        self._log_route(decision, scored, ranking, tab.nano_usd - before)
+        return ranking
 
-    async def _escalate(self, llm: LlmTier, scored: Scored, tab: Tab, receipt: Receipt) -> Ranking:
+    async def _escalate(
+        self, llm: LlmTier, taken: Offer | None, scored: Scored, tab: Tab, receipt: Receipt
+    ) -> Ranking:
         depth = self.policy.llm_depth or self.policy.depth
+        if taken is not None:
+            llm, depth = llm.taking(taken.option), taken.option.depth
         try:
             scores = scored.prior_scores(depth)
             outcome = await llm.engine.rank(
@@ -392,6 +402,55 @@ class Reranker:
         ranking = ranking_of(scored, order, billed(receipt, llm, outcome, tab))
         windows = tuple(trace_of(scored.request, reading) for reading in outcome.readings)
         return replace(ranking, windows=windows)
+
+    def _offers_by(self, model: GainModel) -> Offering:
+        assert self._llm is not None
+        return Offering(model, self._llm, self.policy)
+
+    def _routes(self) -> Router:
+        policy, offering = self.policy, self._offering
+        return Router(
+            escalate=policy.escalate,
+            goal=goal_of(policy, offering, self.purse) if offering and policy.margin is None else None,
+            stay=self._stay,
+            scored_by="local scores" if self._cascade.stages else "first-stage scores",
+            has_llm=self._llm is not None,
+            threshold=policy.margin,
+            explore=policy.explore,
+            seed=policy.seed or 0,
+        )
+
+    def _asked(self, scored: Scored) -> Asked:
+        """What the router is told of a query; of one whose scores a plan does not know, nothing."""
+        query = scored.request.query
+        signals = scored.signals if scored.certain else {}
+        offers = self._offering.of(scored, signals) if self._offering else ()
+        return Asked(f"{query.qid}\0{query.text}", offers, signals)
+
+    def _log_route(self, decision: Decision, scored: Scored, ranking: Ranking, nano_usd: int) -> None:
+        """Put what the router did, and what came of it, into the log of routes."""
+        offering, offer, receipt = self._offering, decision.offer, ranking.receipt
+        if offering is None:
+            return
+        local = [scored.request.candidates[at].docid for at in scored.order]
+        final = [each.docid for each in ranking.candidates[: len(local)]]
+        taken = decision.taken
+        note = RouteNote(
+            why=decision.why,
+            signals=decision.signals,
+            tier=taken.option.tier if taken else "llm" if receipt.route == "llm" else None,
+            depth=taken.option.depth if taken else len(local) if receipt.route == "llm" else 0,
+            votes=taken.option.votes if taken else 0,
+            model=receipt.model or "",
+            router=offering.model.name,
+            propensity=decision.propensity,
+            predicted_gain=offer.gain if offer else None,
+            predicted_nano_usd=offer.nano_usd if offer else None,
+            disagreement=disagreement(local, final) if receipt.ordered_by else None,
+            nano_usd=nano_usd,
+            cache_hits=receipt.cache_hits,
+        )
+        self.purse.note_route(receipt.qid, note)
 
     def _noted(self, ranking: Ranking) -> Ranking:
         """Put a finished ranking into the books."""
@@ -413,6 +472,11 @@ class Reranker:
 
     def _tab(self, request: Request) -> Tab:
         return Tab(request.query.qid, self.policy.budget, self.purse, patience_s=self.policy.timeout_s)
+
+
+def _as_read(scored: Scored, decision: Decision) -> Scored:
+    """What the LLM gets of it."""
+    return scored.first(decision.taken.option.depth) if decision.taken else scored
 
 
 def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -160,7 +160,7 @@ class LlmTier:
                 at = next((at for at, each in enumerate(chain) if each.name == option.tier), 0)
                 measures = policy.measures
                 if option.votes != 1:
-                    measures["ballot"] = measures["ballot"]._replace(votes=option.votes)
+                    measures["ballot"] = replace(measures["ballot"], votes=option.votes)
                 return made(chain[at:], make(name, **measures))
 
             def made(chain: tuple[ReadyModel, ...], strategy: Strategy) -> LlmTier:

@@ -131,7 +131,7 @@ def real(data: Path) -> list[str]:
 
 def _signals(folder: Path) -> list[dict[str, float]]:
     queries = read_queries(folder / "queries.tsv")
-    found: list[Mapping[str, float]] = []
+    found: list[dict[str, float]] = []
     for qid, entries in read_run(folder / "bm25.trec.gz").items():
         scores = [entry.score for entry in entries][:100]
         found.append(

@@ -48,7 +48,9 @@ POLICY_OPTIONS: dict[str, Decorator] = {
         "--escalate", metavar="WHEN", help="never, always, auto, or a share such as 0.3. [auto]"
     ),
     "router": click.option("--router", metavar="ROUTER", help="What predicts gains: a name or a file. [default]"),
-    "margin": click.option("--margin", type=float, help="Under auto: escalate below this margin, without a router."),
+    "margin": click.option(
+        "--margin", type=float, help="Under auto: escalate below this margin, without a router."
+    ),
     "point_usd": click.option("--point", "point_usd", metavar="USD", help="Under auto: worth of 0.01 of nDCG@10."),
     "max_loss": click.option("--max-loss", type=float, help="Under auto: mean nDCG@10 lost at most, as 0.01."),
     "confidence": click.option("--confidence", type=float, help="How sure --max-loss is to hold. [0.9]"),

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from listwise.errors import InputError
-
 if TYPE_CHECKING:
-    from listwise.routing.drift import Check, Fitted
+    from listwise.routing.drift import Check
     from listwise.routing.exploration import Explored
 
 
 @click.command("check")
-@click.option("--router", metavar="FILE", required=True, help="The fitted router: JSON, as `route fit` writes it.")
+@click.option("--router", metavar="ROUTER", default="default", help="A name, or a file of `route fit`. [default]")
 @click.option("--ledger", metavar="FILE", help="[the ledger in the user's state folder]")
 @click.option("--account", metavar="NAME", help="Only this account.")
 @click.option("--run", metavar="ID", help="Only this run.")
@@ -49,11 +47,12 @@ def check(
     """
     from listwise.routing import drift
     from listwise.routing.exploration import DAY_S, explored
+    from listwise.routing.gain import GainModel
     from listwise.spend.history import History
     from listwise.spend.routes import RouteFilter
     from listwise.spend.schema import default_path
 
-    fitted = read_fitted(Path(router))
+    fitted = GainModel.read(router).fitted
     chosen = RouteFilter(
         run=run,
         account=account,
@@ -71,23 +70,6 @@ def check(
         for line in (found.verdict, *_figures(found), _exploration(tried)):
             click.echo(line)
     return 1 if found.status == "refit" else 0
-
-
-def read_fitted(path: Path) -> Fitted:
-    """What a router's file keeps of its fit, under ``drift``.
-
-    Raises:
-        InputError: there is none.
-    """
-    from listwise.routing.drift import Fitted
-
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return Fitted.from_json(data["drift"])
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=path) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"no fitted router with a record for later checks: {error}", path=path) from error
 
 
 def _figures(found: Check) -> list[str]:

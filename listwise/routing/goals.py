@@ -30,6 +30,11 @@ class Goal(Protocol):
         """Whether a query's choice depends on the queries after it."""
         ...
 
+    @property
+    def gains_by_all(self) -> bool:
+        """Whether it chooses better among queries that are known together."""
+        ...
+
     async def choose(self, offers: Sequence[Offer]) -> Choice:
         """For one query that came, with at least one offer."""
         ...
@@ -46,7 +51,7 @@ class Goal(Protocol):
 class _Alone:
     """A goal for which each query stands alone."""
 
-    needs_all = False
+    needs_all = gains_by_all = False
 
     async def choose(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal.choose`."""
@@ -107,7 +112,7 @@ class Price(_Alone):
 class Share(_Alone):
     """Escalates a share of the queries, those first where a dollar gains most."""
 
-    needs_all = True
+    needs_all = gains_by_all = True
 
     def __init__(self, share: float) -> None:
         self._share = share
@@ -125,8 +130,8 @@ class Share(_Alone):
             Choice(
                 offer,
                 "gain",
-                f"{expected(offer or _best(offers))}, {'' if offer else 'not '}among the {count} of {total} queries "
-                "where a dollar gains most",
+                f"{expected(offer or _best(offers))}, {'' if offer else 'not '}among the {count} of {total} "
+                "queries where a dollar gains most",
             )
             for offer, offers in zip(taken, queries, strict=True)
         ]
@@ -140,7 +145,7 @@ class Dollars:
         left: tells the nano-dollars that are left.
     """
 
-    needs_all = False
+    needs_all, gains_by_all = False, True
 
     def __init__(self, left: Callable[[], int]) -> None:
         self._left = left
@@ -178,7 +183,7 @@ class Dollars:
 class Day:
     """Spreads a day's budget over the day, so that it lasts, and is spent where a dollar gains most."""
 
-    needs_all = False
+    needs_all = gains_by_all = False
 
     def __init__(self, paced: Paced) -> None:
         self._paced = paced

@@ -19,7 +19,8 @@ from listwise.types import Route
 class Asked:
     """What the router is told of a query."""
 
-    qid: str
+    key: str
+    """What tells it apart: its identifier and text."""
     offers: Sequence[Offer] = ()
     """Empty where nothing can be said of a gain."""
     signals: Signals = field(default_factory=dict)
@@ -74,6 +75,11 @@ class Router:
     def needs_all(self) -> bool:
         """Whether a decision depends on the other queries."""
         return self._by_goal and self.goal is not None and self.goal.needs_all
+
+    @property
+    def gains_by_all(self) -> bool:
+        """Whether decisions are better made for queries that are known together, where they are."""
+        return self._by_goal and self.goal is not None and self.goal.gains_by_all
 
     @property
     def _by_goal(self) -> bool:
@@ -137,7 +143,7 @@ class Router:
         """A query that would stay may be escalated by chance, so that what is learnt is not only of those that the
         rule escalates."""
         stays = decision.route != "llm" and decision.propensity > 0
-        if not stays or not explores(self.seed, asked.qid, self.explore):
+        if not stays or not explores(self.seed, asked.key, self.explore):
             return decision
         reason = f"explored, as {self.explore:.0%} of those are that would stay: {decision.reason}"
         return replace(decision, route="llm", why="explored", reason=reason)

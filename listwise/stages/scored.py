@@ -113,6 +113,10 @@ class Scored:
             )
         )
 
+    def first(self, depth: int) -> Scored:
+        """With no more than so many at the head of the order."""
+        return replace(self, order=self.order[:depth], ranked_by=self.ranked_by and self.ranked_by[:depth])
+
     def prior_scores(self, depth: int) -> list[float] | None:
         """The scores that made the order of the first ``depth``, best first, `moderate`; None where some are
         missing or no numbers, or say another order."""
