@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from listwise.engine import Outcome, trace_of
-from listwise.errors import ConfigError
+from listwise.errors import ConfigError, InputError
 from listwise.estimating import Habits
+from listwise.explaining import Explanation
 from listwise.loops import PerLoop
 from listwise.models.base import Model, Scorer
 from listwise.models.rerank.naming import is_rerank_api
@@ -206,6 +207,31 @@ class Reranker:
             sampled=None if len(looked_at) == len(requests) else len(looked_at),
             left_out=left_out,
         )
+
+    def explain(self, requests: Sequence[Request], qid: str) -> Explanation:
+        """Why a query takes the route it takes. See `aexplain`."""
+        return self._door().run(self.aexplain(requests, qid))
+
+    async def aexplain(self, requests: Sequence[Request], qid: str) -> Explanation:
+        """Why a query takes the route it takes; nothing is spent.
+
+        Args:
+            requests: all that are to be ranked together, where the routes depend on one another; or the one.
+            qid: the query that is asked about.
+
+        Raises:
+            InputError: it is not among them.
+        """
+        places = [at for at, each in enumerate(requests) if each.query.qid == qid]
+        if not places:
+            raise InputError("no such query", qid=qid)
+        together = requests if self._router.needs_all or self._router.gains_by_all else [requests[places[0]]]
+        unspent = self._cascade.unspent()
+        asked = [self._asked(await unspent.score(each, self._tab(each))) for each in together]
+        decisions = self._router.decide_all(asked)
+        at = places[0] if together is requests else 0
+        model = self._offering.model if self._offering else None
+        return Explanation(together[at].query, asked[at], decisions[at], model)
 
     async def _work(
         self, unspent: Cascade, requests: Sequence[Request], *, by_scores: bool

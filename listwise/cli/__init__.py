@@ -13,6 +13,7 @@ from listwise.errors import ConfigError, InputError, ListwiseError
 COMMANDS = {
     "rerank": "Re-rank a run, a file of requests, or one query.",
     "plan": "What a re-ranking would cost and take, before anything is spent.",
+    "route": "Which queries go to the LLM, and why; fit and check the router.",
     "eval": "Measure runs against judgements.",
     "distill": "Train a local cross-encoder from judgements, an LLM's orders and scores.",
     "demo": "See it work: a local model, a real LLM, a receipt.",

@@ -65,7 +65,7 @@ def command(**options: Any) -> None:
     policy = Policy.of(options.pop("policy"), **settings_given(options))
     strategies = _strategies(options["strategies"])
     requests = requests_given(options)
-    with Reranker(policy, model=[_unasked(choice) for choice in policy.choices] or None) as reranker:
+    with Reranker(policy, model=[unasked(choice) for choice in policy.choices] or None) as reranker:
         plan = reranker.plan(requests, strategies=strategies, sample=options["sample"])
         ledger = reranker.purse.ledger
         if isinstance(ledger, SqliteLedger):
@@ -87,7 +87,7 @@ def _strategies(text: str) -> tuple[Any, ...]:
     return names
 
 
-def _unasked(policy: Policy) -> Model:
+def unasked(policy: Policy) -> Model:
     """A policy's LLM, which needs no key as it is not going to be asked."""
     assert policy.llm is not None
     from listwise.models.registry import load_model

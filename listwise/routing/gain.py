@@ -131,10 +131,26 @@ class GainModel(_Frozen):
         return {line.option: along(self.curve, _sum(line, standard)) for line in self.options}
 
     def reasons(self, signals: Signals, option: Option) -> list[tuple[str, float]]:
-        """What each signal adds to the (uncalibrated) expected gain of an option, the largest first."""
-        line = next(each for each in self.options if each.option == option)
+        """What each signal adds to the expected gain of an option, in nDCG@10, the largest first.
+
+        ``option`` may be a shallower one than was fitted: then it is the next deeper one's.
+        """
+        line = self._line(option)
+        steep = along(self.curve, line.mean + 1e-3) - along(self.curve, line.mean)
         parts = zip(self.signals, line.weights, self._standard(signals), strict=False)
-        return sorted(((name, weight * value) for name, weight, value in parts), key=lambda each: -abs(each[1]))
+        told = [(name, weight * value * steep / 1e-3) for name, weight, value in parts]
+        return sorted(told, key=lambda each: -abs(each[1]))
+
+    def leaning(self) -> list[tuple[str, float]]:
+        """By how much each signal moves the deepest option's gain, a standard deviation up; strongest first."""
+        deepest = max(self.options, key=lambda line: (line.depth, line.votes))
+        raised = {name: known.mean + known.spread for name, known in self.signals.items()}
+        return self.reasons(raised, deepest.option)
+
+    def _line(self, option: Option) -> Line:
+        like = [each for each in self.options if (each.tier, each.votes) == (option.tier, option.votes)]
+        deep = [each for each in like or self.options if each.depth >= option.depth]
+        return min(deep, key=lambda each: each.depth) if deep else self.options[-1]
 
     def _standard(self, signals: Signals) -> list[float]:
         return [known.standard(signals.get(name)) for name, known in self.signals.items()]
