@@ -14,6 +14,8 @@ from listwise.cli.options import policy_options, settings_given
 from listwise.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from listwise.policy import Policy
     from listwise.routing.cases import Case
     from listwise.routing.offers import Option
@@ -75,23 +77,25 @@ def fit(
     policy = Policy.of(options.pop("policy"), **settings_given(options))
     chosen = [Option(FIRST_CHOICE, depth) for depth in _depths(depths)]
     cases = [case for file in case_files for case in read_cases(Path(file))]
-    origin = [Path(file).name for file in case_files]
     if from_log:
         cases += _from_log(policy, since, slope)
-        origin.append(f"the log of routes up to {datetime.now(UTC):%Y-%m-%d}")
     if any(options.get(name) for name in INPUTS if name != "missing"):
         cases += _from_judgements(policy, options, qrels, ranked, chosen)
-        origin.append(Path(qrels or "").name)
     if not cases:
         raise ConfigError("nothing to fit to: give --cases, --from-log, or queries with --qrels")
     if keep_cases:
         write_cases(Path(keep_cases), cases)
-    llms = ", ".join(sorted({case.llm for case in cases if case.llm})) or policy.llm or "the LLMs in the log"
+    llms = _named(case.llm.partition(",seed=")[0] for case in cases) or policy.llm or "the LLMs in the log"
+    origin = _named(case.collection for case in cases) or "unnamed cases"
     scorer = policy.scorers[-1] if policy.scorers else "the first stage"
-    found = fitted_to(cases, fitted_on=", ".join(origin), llm=llms, scorer=scorer, note=note)
+    found = fitted_to(cases, fitted_on=origin, llm=llms, scorer=scorer, note=note)
     found.model.write(Path(out))
     click.echo("\n".join(card(found.model)))
     click.echo(f"\nwritten to {out}: use it with --router {out}")
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(sorted({name for name in names if name}))
 
 
 def _depths(text: str) -> list[int]:

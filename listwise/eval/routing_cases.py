@@ -105,7 +105,7 @@ def logged(log: Iterable[Routed], gain_per_disagreement: float) -> list[Case]:
             label.signals,
             0.0,
             (Outcome(option, label.gain, label.nano_usd or 0),),
-            "log",
+            "the log of routes",
             "",
             label.weight,
         )

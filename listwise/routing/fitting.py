@@ -30,16 +30,15 @@ CORE = ("margin", "entropy", "skew", "top_spread", "likely", "second_scorer")
 """Signals that are used where few queries are known: chosen on DL21 and DL23, where they predict better (r = .30,
 cross-fitted) than all together do (.23)."""
 MANY = 1000
-"""Queries from which on all signals are used."""
+"""Queries from which on all signals are used, and predictions are calibrated by a curve of any rising form; of
+fewer, by a straight line."""
 LEAST_QUERIES = 20
 """With fewer, nothing can be told of signals."""
 LEAST_SHARE = 0.5
 """Of the queries that must have a signal for it to count."""
 RESAMPLES = 2000
-ISOTONIC_FROM = 500
-"""Queries from which on the calibration curve may have any rising form; with fewer, it is a straight line."""
 BLOCKS = 12
-"""Groups of predictions whose means make a curve."""
+"""Groups of predictions whose means make a calibration curve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +94,12 @@ def fit(
     penalty, raw = _cross_fit(table, rng)
     skill = _skill(table, raw, rng)
     told = skill.low > 0
-    if not told:
-        raw = np.tile(np.average(table.gains, axis=0, weights=table.weights), (len(raw), 1))
-    mean, weights = _ridge(table.rows, table.gains, table.weights, penalty)
-    curve = _curve(raw, table.gains, table.weights) if told else ()
+    average = np.average(table.gains, axis=0, weights=table.weights)
+    slope = _slope(raw - average, table.gains - average, table.weights) if told else 0.0
+    raw = average + slope * (raw - average)
+    weights = slope * _ridge(table.rows, table.gains, table.weights, penalty)
+    mean = average - np.average(table.rows, axis=0, weights=table.weights) @ weights
+    curve = _isotonic(raw.ravel(), table.gains.ravel(), table.weights) if told and len(raw) >= MANY else ()
     lines = tuple(
         Line(
             tier=option.tier,
@@ -190,13 +191,12 @@ def _kept(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _ridge(rows: Floats, gains: Floats, weights: Floats, penalty: float) -> tuple[Floats, Floats]:
-    """Means [options] and weights [signals, options] that minimise the weighted squared error plus the penalty."""
+def _ridge(rows: Floats, gains: Floats, weights: Floats, penalty: float) -> Floats:
+    """Weights [signals, options] that minimise the weighted squared error around the means, plus the penalty."""
     center, middle = np.average(rows, axis=0, weights=weights), np.average(gains, axis=0, weights=weights)
     weighed = (rows - center) * weights[:, None]
     matrix = weighed.T @ (rows - center) + penalty * np.eye(rows.shape[1])
-    found = np.asarray(np.linalg.solve(matrix, weighed.T @ (gains - middle)), np.float64)
-    return np.asarray(middle - center @ found, np.float64), found
+    return np.asarray(np.linalg.solve(matrix, weighed.T @ (gains - middle)), np.float64)
 
 
 def _cross_fit(table: _Table, rng: np.random.Generator) -> tuple[float, Floats]:
@@ -212,7 +212,7 @@ def _cross_fit(table: _Table, rng: np.random.Generator) -> tuple[float, Floats]:
             seen, unseen = fold != each, fold == each
             middle = np.average(table.rows[seen], axis=0, weights=table.weights[seen])
             for at, penalty in enumerate(PENALTIES):
-                _, weights = _ridge(table.rows[seen], table.gains[seen], table.weights[seen], penalty)
+                weights = _ridge(table.rows[seen], table.gains[seen], table.weights[seen], penalty)
                 # From the mean of all: a fold's own is low where what was left out is high, and hides the signals.
                 predicted[at, unseen] += (table.rows[unseen] - middle) @ weights / REPEATS
     told = [_correlation(each.mean(axis=1), table.gains.mean(axis=1), table.weights) for each in predicted]
@@ -253,24 +253,18 @@ def _correlation(ours: Floats, real: Floats, weights: Floats) -> float:
     return float((weights * mine * theirs).sum() / size) if size > 1e-12 else 0.0
 
 
-def _curve(predicted: Floats, gains: Floats, weights: Floats) -> tuple[tuple[float, float], ...]:
-    """Realised gains by cross-fitted ones, never falling."""
-    flat, real, every = predicted.ravel(), gains.ravel(), np.repeat(weights, gains.shape[1])
-    points = _isotonic(flat, real, every) if len(predicted) >= ISOTONIC_FROM else _straight(flat, real, every)
-    return tuple((_kept(place), _kept(level)) for place, level in points)
+def _slope(predicted: Floats, real: Floats, weights: Floats) -> float:
+    """By which differences between queries, as predicted by fits that did not see them, are to be multiplied to be
+    those realised; never below 0. Both are [queries, options], around the mean of each option."""
+    every = weights[:, None]
+    size = float((every * predicted**2).sum())
+    return max(0.0, float((every * predicted * real).sum()) / size) if size > 0 else 0.0
 
 
-def _straight(predicted: Floats, real: Floats, weights: Floats) -> list[tuple[float, float]]:
-    """Least squares (as Platt calibrates, for a number in place of a class)."""
-    center, middle = np.average(predicted, weights=weights), np.average(real, weights=weights)
-    size = (weights * (predicted - center) ** 2).sum()
-    slope = max(0.0, float((weights * (predicted - center) * (real - middle)).sum() / size)) if size > 0 else 0.0
-    ends = float(predicted.min()), float(predicted.max())
-    return [(end, float(middle + slope * (end - center))) for end in ends] if ends[0] < ends[1] else []
-
-
-def _isotonic(predicted: Floats, real: Floats, weights: Floats) -> list[tuple[float, float]]:
-    """Isotonic regression (Barlow et al., 1972) over groups of similar predictions."""
+def _isotonic(predicted: Floats, real: Floats, weights: Floats) -> tuple[tuple[float, float], ...]:
+    """Realised by predicted gains, never falling, over groups of similar predictions (isotonic regression, Barlow
+    et al., 1972). Predictions are [queries x options], weights [queries]."""
+    weights = np.repeat(weights, len(predicted) // len(weights))
     blocks: list[tuple[float, float, float]] = []
     for part in np.array_split(np.argsort(predicted, kind="stable"), BLOCKS):
         share = weights[part]
@@ -281,7 +275,7 @@ def _isotonic(predicted: Floats, real: Floats, weights: Floats) -> list[tuple[fl
             total = later[2] + before[2]
             merged = [(later[at] * later[2] + before[at] * before[2]) / total for at in (0, 1)]
             blocks.append((merged[0], merged[1], total))
-    return [(place, level) for place, level, _ in blocks] if len(blocks) > 1 else []
+    return tuple((_kept(place), _kept(level)) for place, level, _ in blocks) if len(blocks) > 1 else ()
 
 
 def _apply(curve: tuple[tuple[float, float], ...], predicted: Floats) -> Floats:

@@ -92,7 +92,7 @@ class GainModel(_Frozen):
     options: tuple[Line, ...] = Field(min_length=1)
     curve: tuple[tuple[float, float], ...] = ()
     """Calibration: what was realised where so much was predicted, never falling, as straight lines from point to
-    point, the outer ones without end. Empty: as predicted."""
+    point, the outer ones without end. Empty: as the lines say."""
     skill: Skill
     held_out: tuple[tuple[float, float], ...] = ()
     """The gain predicted for the best option and the one realised, of queries that the model was not fitted to
