@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--cases", "case_files", multiple=True, metavar="FILE", help="Cases that were kept before.")
 @click.option("--keep-cases", metavar="FILE", help="Keep the cases, for route curve and route simulate.")
 @click.option("--depths", default="20,50,100", metavar="N,N", help="Options of the router. [20,50,100]")
+@click.option("--each-votes", default="1", metavar="N,N", help="Votes that each depth is tried with. [1]")
 @click.option("--slope", type=float, help="--from-log: nDCG@10 gained for each unit of disagreement. [0.23]")
 @click.option("--note", default="", help="Kept in the file.")
 @click.option("--out", required=True, metavar="FILE", help="Where to write the router.")
@@ -46,6 +48,7 @@ def fit(
     case_files: tuple[str, ...],
     keep_cases: str | None,
     depths: str,
+    each_votes: str,
     slope: float | None,
     note: str,
     out: str,
@@ -75,7 +78,11 @@ def fit(
     from listwise.routing.offers import FIRST_CHOICE, Option
 
     policy = Policy.of(options.pop("policy"), **settings_given(options))
-    chosen = [Option(FIRST_CHOICE, depth) for depth in _depths(depths)]
+    chosen = [
+        Option(FIRST_CHOICE, depth, votes)
+        for depth in _numbers("--depths", depths, least=2)
+        for votes in _numbers("--each-votes", each_votes, least=1)
+    ]
     cases = [case for file in case_files for case in read_cases(Path(file))]
     if from_log:
         cases += _from_log(policy, since, slope)
@@ -98,13 +105,13 @@ def _named(names: Iterable[str]) -> str:
     return ", ".join(sorted({name for name in names if name}))
 
 
-def _depths(text: str) -> list[int]:
+def _numbers(option: str, text: str, least: int) -> list[int]:
     try:
         found = sorted({int(each) for each in text.split(",")})
     except ValueError:
-        raise ConfigError(f"--depths: {text!r} is no list of numbers such as 20,50,100") from None
-    if not found or found[0] < 2:
-        raise ConfigError("--depths: an LLM reads at least 2 candidates")
+        raise ConfigError(f"{option}: {text!r} is no list of numbers such as 20,50") from None
+    if found[0] < least:
+        raise ConfigError(f"{option}: {found[0]} is less than {least}")
     return found
 
 
@@ -134,11 +141,15 @@ def _from_judgements(
         raise ConfigError("queries are given, and no --qrels: nothing says what was gained")
     if not ranked and policy.llm is None:
         raise ConfigError("give --llm, to be asked, or --ranked NAME=RUN")
-    judged, requests, name = read_qrels(qrels), requests_given(options), Path(qrels).stem
+    judged, requests = read_qrels(qrels), requests_given(options)
+    path = Path(qrels).absolute()
+    name = path.parent.name if path.stem == "qrels" else path.stem
     if not any(request.query.qid in judged for request in requests):
         raise InputError("none of the queries is judged", path=Path(qrels))
+    if ranked and any(option.votes > 1 for option in chosen):
+        raise ConfigError("a run is one opinion: votes over it are for --llm")
     if not ranked:
-        return asyncio.run(asked(policy, requests, judged, chosen, name))
+        return asyncio.run(asked(policy, requests, judged, chosen, name, partial(click.echo, err=True)))
     runs = {}
     for each in ranked:
         label, _, path = each.rpartition("=")

@@ -3,7 +3,8 @@ judgements."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 
 from listwise.eval.measures import evaluate
 from listwise.eval.simulate import Prior, replay
@@ -23,10 +24,15 @@ MEASURE = "nDCG@10"
 
 
 async def asked(
-    policy: Policy, requests: Sequence[Request], qrels: Qrels, options: Sequence[Option], collection: str = ""
+    policy: Policy,
+    requests: Sequence[Request],
+    qrels: Qrels,
+    options: Sequence[Option],
+    collection: str = "",
+    said: Callable[[str], None] = lambda line: None,
 ) -> list[Case]:
     """Cases of judged queries, each ranked by the policy's LLM once for each option. It is paid for, through the
-    policy's cache and under its budgets."""
+    policy's cache and under its budgets; ``said`` is told how far it got."""
     judged = [request for request in requests if request.query.qid in qrels]
     signals, local = await _local(policy, judged)
     base = _ndcg(local, qrels)
@@ -35,6 +41,8 @@ async def asked(
         deep = Policy.of(policy, escalate="always", llm_depth=option.depth, votes=option.votes)
         async with Reranker(deep) as reranker:
             rankings = [each async for each in reranker.arerank_many(judged)]
+        spent = sum((each.receipt.usd for each in rankings), Decimal(0))
+        said(f"depth {option.depth}, votes {option.votes}: {len(rankings)} queries ranked, ${spent:.4f}")
         costs = {each.query.qid: nano_usd_up(each.receipt.usd) for each in rankings}
         reached.append((option, _ndcg(rankings, qrels), costs))
     return [
@@ -44,7 +52,7 @@ async def asked(
             base[qid],
             tuple(Outcome(option, ndcg[qid], costs[qid]) for option, ndcg, costs in reached),
             collection,
-            policy.llm or "",
+            (policy.llm or "").partition(",qrels=")[0],
         )
         for qid in signals
     ]
