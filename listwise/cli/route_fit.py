@@ -142,8 +142,8 @@ def _from_judgements(
     if not ranked and policy.llm is None:
         raise ConfigError("give --llm, to be asked, or --ranked NAME=RUN")
     judged, requests = read_qrels(qrels), requests_given(options)
-    path = Path(qrels).absolute()
-    name = path.parent.name if path.stem == "qrels" else path.stem
+    file = Path(qrels).absolute()
+    name = file.parent.name if file.stem == "qrels" else file.stem
     if not any(request.query.qid in judged for request in requests):
         raise InputError("none of the queries is judged", path=Path(qrels))
     if ranked and any(option.votes > 1 for option in chosen):
