@@ -47,8 +47,9 @@ FIRST_DAY = 20_000
 REPORT = """
 # A day's budget over an uneven stream
 
-`{command}`: a simulation of {queries:,} queries on the first day, 30 % more or less on the second, with rushes at
-10 and 20 UTC, and quarters of an hour that are busier or calmer than usual by 20 %. Gains and costs: {source}.
+`{command}`: a simulation of {queries:,} queries on the first day, 30 % more or less on
+the second, with rushes at 10 and 20 UTC, and quarters of an hour that are busier or calmer than usual by 20 %.
+Gains and costs: {source}.
 Gains are predicted by a signal that correlates with the real ones by {correlation}, and predictions are calibrated;
 bills are {dearer} times the estimate on average, lognormal with sigma {sigma}, and come 3 s after the decision.
 
@@ -62,7 +63,13 @@ queries.
 
 {table}
 
-![Spending over the day](pacing.svg)
+{remark}![Spending over the day](pacing.svg)
+"""
+REMARK = """\
+Nothing tells the controller on its first day that rushes will come, so it spends more freely in the night than it
+should. On the calmer day at the largest cap, all that has a predicted gain costs hardly more than the cap or less:
+what is kept at first, for as many queries as the day before had, cannot be spent later on those that come.
+
 """
 
 
@@ -145,7 +152,7 @@ def plot(found: Sequence[Outcome], days: Days, path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtra("curves need matplotlib", "eval") from error
-    mpl.rcParams["svg.hashsalt"] = "pacing"
+    mpl.rcParams.update({"svg.hashsalt": "pacing", "svg.fonttype": "none"})
     traffic = {"first day": days.first, "second day, +30 %": days.busier, "second day, -30 %": days.calmer}
     figure = Figure(figsize=(12, 9), layout="constrained")
     panels = figure.subplots(len(CAPS), len(traffic), sharex=True, sharey=True)
@@ -168,8 +175,8 @@ def plot(found: Sequence[Outcome], days: Days, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-def report(found: Sequence[Outcome], source: str, command: str, queries: int) -> str:
-    """The recorded results."""
+def report(found: Sequence[Outcome], source: str, command: str, queries: int, remark: str) -> str:
+    """The recorded results; ``remark`` is what there is to say of them."""
     text = REPORT.format(
         command=command,
         queries=queries,
@@ -178,6 +185,7 @@ def report(found: Sequence[Outcome], source: str, command: str, queries: int) ->
         dearer=DEARER,
         sigma=BILL_SIGMA,
         table="\n".join(table(found)),
+        remark=remark,
     )
     return text.lstrip()
 
@@ -202,11 +210,12 @@ def main() -> None:
     found = [outcome for share in CAPS for outcome in outcomes(days, share)]
     print("\n".join(table(found)))
     plot(found, days, chosen.results / "pacing.svg")
-    source = (
-        f"drawn from {chosen.cases.name}" if chosen.cases else "`synthetic` in `eval/benchmarks/pacing_days.py`"
-    )
+    source, remark = "`synthetic` in `eval/benchmarks/pacing_days.py`", REMARK
+    if chosen.cases:
+        source, remark = f"drawn from {chosen.cases.name}", ""
     command = " ".join(["python -m eval.benchmarks.pacing", *sys.argv[1:]])
-    (chosen.results / "pacing.md").write_text(report(found, source, command, chosen.queries), encoding="utf-8")
+    text = report(found, source, command, chosen.queries, remark)
+    (chosen.results / "pacing.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
