@@ -108,8 +108,8 @@ class Policy(LlmSettings):
     stride: int = Field(default=10, ge=1)
     """Passages that a window moves up."""
     trust: float | None = Field(default=None, ge=0, lt=1)
-    """For ``adaptive``: how well the scores that it starts from go together with the LLM's opinion, as a
-    correlation. Left out, 0.6 for a local model's scores and 0.25 for the first stage's."""
+    """For ``adaptive`` and ``widening``: how well the scores that they start from go together with the LLM's
+    opinion, as a correlation. Left out, 0.6 for a local model's scores and 0.25 for the first stage's."""
     votes: Votes = 1
     """How often every window is asked, in other orders; ``auto`` asks twice, and for the head until it is
     settled."""

@@ -29,7 +29,7 @@ from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
 from listwise.stages.cascade import Cascade
 from listwise.stages.scored import Scored
-from listwise.strategies import StrategyName
+from listwise.strategies import StrategyName, by_scores
 from listwise.strategies.adaptive import LOCAL_TRUST
 from listwise.streams import astream, at_once
 from listwise.tiers import LlmTier
@@ -184,7 +184,7 @@ class Reranker:
         scale = len(requests) / max(1, len(looked_at))
         names = dict.fromkeys((self.policy.strategy, *strategies))
         unspent = self._cascade.unspent()
-        work, routes = await self._work(unspent, looked_at, by_scores="adaptive" in names)
+        work, routes = await self._work(unspent, looked_at, by_scores=any(map(by_scores, names)))
         counts = {route: round(count * scale) for route, count in sorted(routes.items())}
         stages = tuple(plan_stage(each, self.policy).times(scale, self.policy) for each in unspent.foreseen)
         if self._llm is None:

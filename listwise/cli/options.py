@@ -55,7 +55,7 @@ POLICY_OPTIONS: dict[str, Decorator] = {
         "--trust",
         type=float,
         metavar="R",
-        help="For adaptive: of the first scores, 0 to 1. [0.6; 0.25 unless local]",
+        help="For adaptive, widening: of the first scores, 0 to 1. [0.6; 0.25 unless local]",
     ),
     "votes": click.option("--votes", metavar="N|auto", help="Times that each window is asked, shuffled. [1]"),
     "shuffle": click.option(
