@@ -82,6 +82,11 @@ POLICY_OPTIONS: dict[str, Decorator] = {
         type=click.Choice(["off", "suspicious", "leaps"]),
         help="Leaps to the top that must be confirmed by a second window. [suspicious]",
     ),
+    "duplicates": click.option(
+        "--duplicates",
+        type=click.Choice(["share", "apart"]),
+        help="Queries that differ in case, spacing, punctuation only: one answer, or one each. [share]",
+    ),
     "budget_usd": click.option("--budget", "budget_usd", metavar="USD", help="Dollars a query may cost."),
     "budget_total_usd": click.option(
         "--budget-total", "budget_total_usd", metavar="USD", help="Dollars the run may cost."
