@@ -14,8 +14,8 @@ none costs a wrong one:
 
 Lower case it is, not case folding, for which Maße are Masse.
 
-Meaning is not looked at. Queries that are close in meaning do not share: "side effects of X" and "side effects of
-Y" are closer to each other, for any model of similarity, than two ways to ask for either.
+Meaning is not looked at. Queries that are close in meaning do not share: one word makes another question of "side
+effects of X", and no measure of similarity tells such a word from one that does not matter (docs/policies.md).
 """
 
 from __future__ import annotations
