@@ -31,6 +31,7 @@ from listwise.strategies.guard import GuardName
 from listwise.strategies.registry import Measures
 from listwise.strategies.vote import MOST_VOTES, Ballot, Shuffle
 
+Duplicates = Literal["share", "apart"]
 OnBadAnswer = Literal["repair", "reask", "keep", "raise"]
 
 
@@ -122,8 +123,8 @@ class Policy(LlmSettings):
     stride: int = Field(default=10, ge=1)
     """Passages that a window moves up."""
     trust: float | None = Field(default=None, ge=0, lt=1)
-    """For ``adaptive``: how well the scores that it starts from go together with the LLM's opinion, as a
-    correlation. Left out, 0.6 for a local model's scores and 0.25 for the first stage's."""
+    """For ``adaptive`` and ``widening``: how well the scores that they start from go together with the LLM's
+    opinion, as a correlation. Left out, 0.6 for a local model's scores and 0.25 for the first stage's."""
     votes: Votes = 1
     """How often every window is asked, in other orders; ``auto`` asks twice, and for the head until it is
     settled."""
@@ -164,6 +165,9 @@ class Policy(LlmSettings):
     """A file of prices that go before the built-in table."""
     price: tuple[str, ...] = ()
     """Prices that go before the file, ``PROVIDER/NAME=INPUT,OUTPUT`` in USD per million tokens."""
+    duplicates: Duplicates = "share"
+    """Whether queries that are the same but for case, spacing, punctuation and Unicode form, with the same
+    candidates, ``share`` their answers (docs/policies.md), or are asked each in its own spelling: ``apart``."""
     seed: int | None = None
     """Sent to models that take one, and part of what the cache goes by; votes are shuffled by it, too."""
     counting: Literal["local", "provider"] = "local"
@@ -260,6 +264,12 @@ class Policy(LlmSettings):
         """Whether no real LLM is asked: answers are then neither kept nor put into the books, unless a place for
         them is named."""
         return bool(self.choices) and all(is_simulated(each.llm or "") for each in self.choices)
+
+    @property
+    def pays(self) -> bool:
+        """Whether anything is asked that costs money."""
+        asks = self.llm is not None and self.escalate != "never" and not self.simulated
+        return asks or any(map(is_rerank_api, self.scorers))
 
     @property
     def budget(self) -> Budget:

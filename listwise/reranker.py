@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from listwise.cache import AnswerStore
 from listwise.engine import Outcome, trace_of
 from listwise.errors import ConfigError, InputError
 from listwise.estimating import Habits
@@ -28,6 +29,7 @@ from listwise.routing.disagreement import disagreement
 from listwise.routing.gain import GainModel
 from listwise.routing.offers import Offer
 from listwise.routing.router import Asked, Decision, Router
+from listwise.routing.spellings import Spellings, said_of
 from listwise.spend.ledger import Ledger, MemoryLedger
 from listwise.spend.opening import open_ledger
 from listwise.spend.purse import Purse, new_run_id
@@ -35,7 +37,7 @@ from listwise.spend.routes import RouteNote
 from listwise.spend.tab import Tab
 from listwise.stages.cascade import Cascade
 from listwise.stages.scored import Scored
-from listwise.strategies import StrategyName
+from listwise.strategies import StrategyName, by_scores
 from listwise.strategies.adaptive import LOCAL_TRUST
 from listwise.streams import astream, at_once
 from listwise.tiers import LlmTier
@@ -48,6 +50,8 @@ Passage = str | Candidate
 class _Begun:
     """A request after the stages before the LLM, and the account that they opened."""
 
+    query: Query
+    """As it came; the request that was scored may spell it otherwise."""
     scored: Scored
     tab: Tab
 
@@ -116,6 +120,8 @@ class Reranker:
         self._cascades = PerLoop(self._cascade, Cascade.again)
         self._llms = PerLoop(self._llm, LlmTier.again) if self._llm else None
         self._closed = False
+        shares = self.policy.duplicates == "share" and self.policy.pays
+        self._spellings = Spellings(self.policy.depth) if shares else None
         self._under_way: set[asyncio.Task[Any]] = set()
         self._portal: Portal | None = None
         self._portal_lock = threading.Lock()
@@ -143,6 +149,7 @@ class Reranker:
             AnswerError: a bad answer, under the policy ``raise`` only.
         """
         request = query if isinstance(query, Request) else _request(query, passages)
+        self._see(request)
         return await self._turn(request, None)
 
     async def arerank_many(
@@ -183,9 +190,12 @@ class Reranker:
         """
         looked_at = requests if sample is None else _spread(requests, sample)
         scale = len(requests) / max(1, len(looked_at))
+        if self._spellings is not None:
+            spellings = Spellings(self.policy.depth)
+            looked_at = [await spellings.first(each, self._store) for each in looked_at]
         names = dict.fromkeys((self.policy.strategy, *strategies))
         unspent = self._cascade.unspent()
-        work, routes = await self._work(unspent, looked_at, by_scores="adaptive" in names)
+        work, routes = await self._work(unspent, looked_at, by_scores=any(map(by_scores, names)))
         counts = {route: round(count * scale) for route, count in sorted(routes.items())}
         stages = tuple(plan_stage(each, self.policy).times(scale, self.policy) for each in unspent.foreseen)
         if self._llm is None:
@@ -322,6 +332,7 @@ class Reranker:
         stream = requests if isinstance(requests, AsyncIterable) else astream(requests)
         if not (self._router.needs_all or (self._router.gains_by_all and isinstance(requests, Sequence))):
             async for request in stream:
+                self._see(request)
                 yield self._turn(request, None)
             return
         tabs: list[Tab] = []
@@ -350,6 +361,7 @@ class Reranker:
                 return await self._begin(request, tab)
 
         async for request in stream:
+            self._see(request)
             tabs.append(self._tab(request))
             yield begin(request, tabs[-1])
 
@@ -374,7 +386,7 @@ class Reranker:
         try:
             begun = work if isinstance(work, _Begun) else await self._begin(work, tab)
             tab.resume(begun.scored.seconds)
-            return self._noted(await self._routed(begun.scored, tab, decision))
+            return self._noted(_as_it_came(await self._routed(begun.scored, tab, decision), begun.query))
         finally:
             tab.close()
 
@@ -413,6 +425,8 @@ class Reranker:
         depth = self.policy.llm_depth or self.policy.depth
         if taken is not None:
             llm, depth = llm.taking(taken.option), taken.option.depth
+        if self._spellings is not None:
+            await self._spellings.keep(scored.request, llm.store)
         try:
             scores = scored.prior_scores(depth)
             outcome = await llm.engine.rank(
@@ -494,7 +508,23 @@ class Reranker:
     async def _begin(self, request: Request, tab: Tab) -> _Begun:
         """Put a query through the stages before the LLM."""
         self._check_open()
-        return _Begun(await self._cascades.here().score(request, tab), tab)
+        cascade = self._cascades.here()
+        asked = request
+        if self._spellings is not None and len(request.candidates) > 1:
+            asked = await self._spellings.first(request, self._store)
+            if cascade.store is not None:
+                await self._spellings.keep(asked, cascade.store)
+        return _Begun(request.query, await cascade.score(asked, tab), tab)
+
+    def _see(self, request: Request) -> None:
+        if self._spellings is not None:
+            self._spellings.see(request)
+
+    @property
+    def _store(self) -> AnswerStore | None:
+        """Where answers are kept."""
+        llm = self._llms.here().store if self._llms is not None else None
+        return llm or self._cascades.here().store
 
     def _tab(self, request: Request) -> Tab:
         return Tab(request.query.qid, self.policy.budget, self.purse, patience_s=self.policy.timeout_s)
@@ -510,6 +540,14 @@ def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:
     if count >= len(requests):
         return requests
     return [requests[at * len(requests) // count] for at in range(count)]
+
+
+def _as_it_came(ranking: Ranking, query: Query) -> Ranking:
+    """The ranking for the query as it is spelt; the receipt says how it was asked."""
+    if ranking.query == query:
+        return ranking
+    notes = (said_of(ranking.query.text), *ranking.receipt.notes)
+    return replace(ranking, query=query, receipt=replace(ranking.receipt, notes=notes))
 
 
 def _request(query: str | Query, passages: Sequence[Passage]) -> Request:

@@ -221,7 +221,7 @@ WORK = {
         "shuffle",
         "aggregate",
     ),
-    *("on_bad_answer", "guard", "seed"),
+    *("on_bad_answer", "guard", "duplicates", "seed"),
 }
 
 

@@ -19,7 +19,7 @@ from listwise.types import Usage
 from tests.layers.models import MemoryModel, completion
 
 CHOSEN: dict[str, Any] = {"local": "none", "escalate": "always", "cache": "off", "ledger": "off"}
-ADAPTING = ("adaptive", "topdown", "blitz", "setwise", "pairwise")
+ADAPTING = ("adaptive", "widening", "topdown", "blitz", "setwise", "pairwise")
 
 
 def request_of(n: int, words: int = 3, qid: str = "q") -> Request:
@@ -82,7 +82,7 @@ def test_no_bill_is_above_the_high_figure_of_its_plan(strategy: StrategyName, vo
         assert receipt.output_tokens <= planned.output_tokens.high
 
 
-@pytest.mark.parametrize("strategy", ["topdown", "tournament", "adaptive"])
+@pytest.mark.parametrize("strategy", ["topdown", "tournament", "adaptive", "widening"])
 def test_under_a_cap_it_is_not_chance_which_windows_are_read(strategy: StrategyName) -> None:
     """The windows of one step all want what is left, and come back in any order."""
 

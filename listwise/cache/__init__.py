@@ -8,12 +8,13 @@ happen when.
 
 from listwise.cache.answers import StoredAnswer
 from listwise.cache.desk import Counts, Waits
-from listwise.cache.keys import cache_key, default_directory
+from listwise.cache.keys import SPELLINGS, cache_key, default_directory
 from listwise.cache.sizes import SIZE_LIMIT_BYTES, CacheSize
 from listwise.cache.store import AnswerCache, AnswerStore
 
 __all__ = [
     "SIZE_LIMIT_BYTES",
+    "SPELLINGS",
     "AnswerCache",
     "AnswerStore",
     "CacheSize",

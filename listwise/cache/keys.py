@@ -9,6 +9,10 @@ from pathlib import Path
 
 from listwise.calls import Call, Identity
 
+SPELLINGS = "listwise/spellings"
+"""Stands in the cache where answers have their model's name: the entry is how a query was spelt first
+(`listwise.routing.spellings`)."""
+
 
 def default_directory() -> Path:
     """``$LISTWISE_CACHE``, else ``listwise`` in the user's cache folder."""

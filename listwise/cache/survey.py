@@ -10,6 +10,7 @@ from typing import NamedTuple
 from listwise.cache.access import in_use, refused
 from listwise.cache.database import Database
 from listwise.cache.files import Aside, set_aside, size_in_use
+from listwise.cache.keys import SPELLINGS
 from listwise.cache.salvage import version_1
 from listwise.spend.prices import PriceBook
 from listwise.types import Usage
@@ -40,6 +41,8 @@ class Survey:
     oldest: float | None
     """When the oldest answer was stored, in Unix seconds."""
     holdings: tuple[Holding, ...]
+    spellings: int
+    """How many queries' first spellings are kept beside the answers."""
     damaged: int
     """Entries that were found damaged and removed, in all."""
     evicted: int
@@ -60,17 +63,19 @@ def survey(directory: Path, book: PriceBook | None = None) -> Survey:
         aside, old = tuple(set_aside(directory)), version_1(directory)
     with in_use(directory) as database:
         if database is None:
-            return Survey(directory, None, 0, 0, None, (), 0, 0, aside, old)
+            return Survey(directory, None, 0, 0, None, (), 0, 0, 0, aside, old)
         with database.reading() as connection:
             (oldest,) = connection.execute("SELECT min(CAST(stored AS REAL)) FROM answer").fetchone()
             damaged, evicted = (_tallied(connection, name) for name in ("damaged", "evicted"))
+        holdings = _holdings(database, book or PriceBook())
         return Survey(
             directory,
             database.path,
             size_in_use(directory),
             database.used_bytes(),
             oldest,
-            tuple(_holdings(database, book or PriceBook())),
+            tuple(each for each in holdings if each.model != SPELLINGS),
+            sum(each.answers for each in holdings if each.model == SPELLINGS),
             damaged,
             evicted,
             aside,

@@ -17,6 +17,7 @@ COMMANDS = {
     "eval": "Measure runs against judgements.",
     "distill": "Train a local cross-encoder from judgements, an LLM's orders and scores.",
     "demo": "See it work: a local model, a real LLM, a receipt.",
+    "init": "Copy the shipped policies and prompts into a folder, for editing.",
     "prompts": "List, show and check prompt templates.",
     "spend": "What was spent, on what, by whom; caps and leftovers.",
     "prices": "What a model costs, who says so, and since when.",

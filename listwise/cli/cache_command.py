@@ -143,7 +143,8 @@ def _show(found: Survey, limit: int) -> None:
 
     from listwise.cli.screen import output
 
-    click.echo(f"{found.directory}: {found.answers:,} answers, {_size(found.size)} of {_size(limit)}")
+    spelt = f" and the spellings of {found.spellings:,} queries" if found.spellings else ""
+    click.echo(f"{found.directory}: {found.answers:,} answers{spelt}, {_size(found.size)} of {_size(limit)}")
     if found.oldest is not None:
         click.echo(
             f"oldest stored {_day(found.oldest)}; {found.evicted:,} evicted and {found.damaged:,} damaged so far"
@@ -179,6 +180,7 @@ def _as_json(found: Survey, limit: int) -> dict[str, object]:
         "directory": str(found.directory),
         "file": None if found.file is None else str(found.file),
         "answers": found.answers,
+        "spellings": found.spellings,
         "bytes": found.size,
         "used_bytes": found.used,
         "limit_bytes": limit,

@@ -63,7 +63,7 @@ POLICY_OPTIONS: dict[str, Decorator] = {
         "--trust",
         type=float,
         metavar="R",
-        help="For adaptive: of the first scores, 0 to 1. [0.6; 0.25 unless local]",
+        help="For adaptive, widening: of the first scores, 0 to 1. [0.6; 0.25 unless local]",
     ),
     "votes": click.option("--votes", metavar="N|auto", help="Times that each window is asked, shuffled. [1]"),
     "shuffle": click.option(
@@ -89,6 +89,11 @@ POLICY_OPTIONS: dict[str, Decorator] = {
         "--guard",
         type=click.Choice(["off", "suspicious", "leaps"]),
         help="Leaps to the top that must be confirmed by a second window. [suspicious]",
+    ),
+    "duplicates": click.option(
+        "--duplicates",
+        type=click.Choice(["share", "apart"]),
+        help="Queries that differ in case, spacing, punctuation only: one answer, or one each. [share]",
     ),
     "budget_usd": click.option("--budget", "budget_usd", metavar="USD", help="Dollars a query may cost."),
     "budget_total_usd": click.option(

@@ -33,8 +33,9 @@ Strategies are shown side by side, the chosen one first. A bill is expected to b
 above the high one, as long as no attempt is lost on the way (a timeout, a broken connection, a gateway's 502) or
 answered with garbage: such a one counts as the most it could cost, and is tried again. --budget-total caps all of
 it. With --sample all figures are scaled, and the high one is an estimate, too. Strategies that go by the answers
-(adaptive, topdown, blitz, setwise, pairwise) are planned as if the model agreed with the order shown: their middle
-figure may be a fifth too low; their high one holds all the same.
+(adaptive, topdown, blitz, setwise, pairwise, widening) are planned as if the model agreed with the order shown:
+their middle figure may be a fifth too low, and widening's is that of one window where it takes up to four; their
+high one holds all the same.
 
 No LLM's key is needed (a rerank API's is), and nothing is sent. Answers that are in the cache already cost
 nothing. What comes after a rerank API depends on its scores: unless these are in the cache, auto is planned as if

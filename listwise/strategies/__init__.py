@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from listwise.strategies.base import Graded, Play, Question, Step, Strategy, play
-from listwise.strategies.registry import StrategyName, adapts, make, most_windows, question_of
+from listwise.strategies.registry import StrategyName, adapts, by_scores, make, most_windows, question_of
 from listwise.strategies.single import full, single
 from listwise.strategies.sliding import sliding
 
@@ -15,6 +15,7 @@ __all__ = [
     "Strategy",
     "StrategyName",
     "adapts",
+    "by_scores",
     "full",
     "make",
     "most_windows",

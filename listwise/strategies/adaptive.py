@@ -21,11 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import ceil, isfinite
+from math import ceil
 
 from listwise.strategies import topdown
 from listwise.strategies.base import Play, Step, Strategy, reorder
-from listwise.strategies.beliefs import Beliefs
+from listwise.strategies.beliefs import Beliefs, tell_apart
 from listwise.strategies.movement import moved
 
 CHANCE = 0.2
@@ -56,7 +56,7 @@ def adaptive(window: int = 20, depth: int = 100, top: int = 10, trust: float = L
         within = min(n, depth)
         if within < 2:
             return tuple(range(n))
-        if scores is None or not _tell_apart(scores[:within]):
+        if scores is None or not tell_apart(scores[:within]):
             return (yield from _without_scores(topdown.topdown(window, top, depth)(n)))
         beliefs, below = Beliefs(scores[:within], trust), range(within, n)
         few = min(top, within - 1)
@@ -129,7 +129,3 @@ def _promotes_from_edge(beliefs: Beliefs, top: Sequence[int]) -> bool:
     read = [at for at, known in enumerate(beliefs.read) if known]
     edge = read[len(read) - len(read) // EDGE :]
     return sum(at in edge for at in top) * EDGE > len(top)
-
-
-def _tell_apart(scores: Sequence[float]) -> bool:
-    return all(map(isfinite, scores)) and min(scores) < max(scores)

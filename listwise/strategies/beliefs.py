@@ -10,7 +10,7 @@ measurements are, each by its precision, the inverse of its variance.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import isfinite, sqrt
 from statistics import NormalDist, fmean, pstdev
 
 _NORMAL = NormalDist()
@@ -63,3 +63,8 @@ class Beliefs:
         spread = sqrt(fmean(self._variances[at] for at in window) + pstdev(means) ** 2)
         middle, n = fmean(means), len(window)
         return [middle + spread * _NORMAL.inv_cdf(1 - (place + 0.5) / n) for place in range(n)]
+
+
+def tell_apart(scores: Sequence[float]) -> bool:
+    """Whether scores, at least one, say anything to begin with."""
+    return all(map(isfinite, scores)) and min(scores) < max(scores)

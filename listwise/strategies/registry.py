@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, NotRequired, Self, TypedDict, Unpack, get_args
 
 from listwise.errors import ConfigError
-from listwise.strategies import adaptive, blitz, pairwise, pointwise, setwise, topdown, tournament
+from listwise.strategies import adaptive, blitz, pairwise, pointwise, setwise, topdown, tournament, widening
 from listwise.strategies.base import Question, Strategy
 from listwise.strategies.first import first
 from listwise.strategies.single import full, single
@@ -23,6 +23,7 @@ StrategyName = Literal[
     "pairwise-all",
     "setwise",
     "adaptive",
+    "widening",
     "topdown",
     "tournament",
     "blitz",
@@ -96,6 +97,8 @@ class Known(NamedTuple):
     question: Question = "order"
     adapts: bool = False
     """Whether what it asks depends on the answers."""
+    by_scores: bool = False
+    """Whether what it asks depends on the prior's scores."""
 
 
 _STRATEGIES: dict[StrategyName, Known] = {
@@ -124,6 +127,13 @@ _STRATEGIES: dict[StrategyName, Known] = {
         lambda s: adaptive.adaptive(s.window, s.depth, s.top, s.trust),
         lambda n, s: adaptive.most_windows(n, s.window, s.top),
         adapts=True,
+        by_scores=True,
+    ),
+    "widening": Known(
+        lambda s: widening.widening(s.window, s.depth, s.top, s.trust),
+        lambda n, s: widening.most_windows(n, s.window, s.top),
+        adapts=True,
+        by_scores=True,
     ),
     "topdown": Known(
         lambda s: topdown.topdown(s.window, s.top, s.depth),
@@ -168,6 +178,15 @@ def adapts(name: str) -> bool:
         ConfigError: the name is unknown.
     """
     return _known(name).adapts
+
+
+def by_scores(name: str) -> bool:
+    """Whether what the strategy called ``name`` asks depends on the prior's scores.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    return _known(name).by_scores
 
 
 def most_windows(name: str, n: int, **measures: Unpack[Measures]) -> int:

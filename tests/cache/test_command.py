@@ -42,6 +42,7 @@ async def test_info_for_programs(tmp_path: Path) -> None:
         "directory": str(tmp_path / "c"),
         "file": str(database(tmp_path / "c")),
         "answers": 4,
+        "spellings": 0,
         "limit_bytes": 4 * 2**30,
         "damaged": 0,
         "evicted": 0,

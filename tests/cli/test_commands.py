@@ -94,10 +94,10 @@ def test_the_cache_can_be_looked_into_and_emptied(shell: Shell) -> None:
     assert "0 answers" in shell.run("cache", "info").stdout
     with ScriptedServer(last_first) as server:
         shell.run(*shell.rerank(server.base_url))
-    assert "8 answers" in shell.run("cache", "info").stdout
+    assert "8 answers and the spellings of 4 queries, " in shell.run("cache", "info").stdout
     assert shell.run("cache", "clear", stdin="n\n").returncode == 130
     assert "0 answers deleted" in shell.run("cache", "clear", "--yes", "--model", "openai/other").stdout
-    assert "8 answers deleted" in shell.run("cache", "clear", "--yes").stdout
+    assert "12 answers deleted" in shell.run("cache", "clear", "--yes").stdout
 
 
 def test_doctor_says_what_can_be_used(shell: Shell) -> None:
