@@ -96,7 +96,8 @@ class Policy(LlmSettings):
     """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (where the router expects enough of it), or the
     share of queries where it expects most."""
     router: str = "default"
-    """What predicts the gain: a fitted router of ours, or a file of your own (``listwise route fit``)."""
+    """What predicts the gain: a fitted router of ours, or a file of your own (``listwise route fit``); in a policy's
+    file, one beside it."""
     margin: float | None = Field(default=None, ge=0)
     """Under ``auto``, in place of a router: queries with a smaller margin around rank 10 are escalated
     (`listwise.routing.signals`)."""
@@ -297,7 +298,11 @@ class Policy(LlmSettings):
             start = {} if base is None else base.model_dump(exclude_unset=True)
             return cls._checked({**start, **settings}, "")
         path = _policy_file(base)
-        return cls._checked({**_read_toml(path), **settings}, f"{path}: ")
+        written = _read_toml(path)
+        beside = path.parent / str(written.get("router", ""))
+        if beside.is_file():
+            written["router"] = str(beside)
+        return cls._checked({**written, **settings}, f"{path}: ")
 
     @classmethod
     def _checked(cls, settings: dict[str, Any], place: str) -> Policy:
