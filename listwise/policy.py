@@ -96,8 +96,8 @@ class Policy(LlmSettings):
     """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (where the router expects enough of it), or the
     share of queries where it expects most."""
     router: str = "default"
-    """What predicts the gain: a fitted router of ours, or a file of your own (``listwise route fit``); a policy's file
-    may name one beside it."""
+    """What predicts the gain: a fitted router of ours, or a file of your own (``listwise route fit``); a policy's
+    file may name one beside it."""
     margin: float | None = Field(default=None, ge=0)
     """Under ``auto``, in place of a router: queries with a smaller margin around rank 10 are escalated
     (`listwise.routing.signals`)."""
