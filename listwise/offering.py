@@ -13,7 +13,7 @@ from listwise.routing.goals import Day, Dollars, Goal, Price, Share, Threshold
 from listwise.routing.guarantee import guarantee
 from listwise.routing.offers import Offer, Option
 from listwise.routing.paced import Paced
-from listwise.routing.signals import Signals
+from listwise.routing.signals import CHARS_A_TOKEN, Signals
 from listwise.spend.ledger import Scope
 from listwise.spend.money import nano_usd_down
 from listwise.spend.purse import Purse
@@ -28,6 +28,8 @@ AUTO_SHARE = 0.3
 router was fitted on, and of others as many as look like them."""
 PROMPT_TOKENS = 300
 """Tokens of a prompt beside its passages."""
+SAMPLE = 20
+"""Passages at the head whose mean length is taken for all."""
 PASSAGE_TOKENS = 8
 """Tokens that frame a passage."""
 ANSWER_TOKENS = 4
@@ -50,16 +52,17 @@ class Offering:
         return self._llm.first.price is not None
 
     def of(self, scored: Scored, signals: Signals) -> tuple[Offer, ...]:
-        """One for each option that differs for so many candidates; none where there are no signals."""
-        if not signals or len(scored.order) < 2:
+        """One for each option that differs for so many candidates."""
+        if len(scored.order) < 2:
             return ()
+        passages = [scored.request.candidates[at].content for at in scored.order[:SAMPLE]]
+        tokens = sum(map(len, passages)) / CHARS_A_TOKEN / len(passages)
         predicted = self.model.predict(signals)
         found: dict[Option, Offer] = {}
         for option in sorted(predicted, key=lambda each: (each.depth, each.votes)):
             possible = Option(option.tier, min(option.depth, self._most, len(scored.order)), option.votes)
             if possible not in found and self._llm.offers(possible):
-                cost = self._nano_usd(possible, signals.get("tokens", 0.0) / min(20, len(scored.order)))
-                found[possible] = Offer(possible, predicted[option], cost)
+                found[possible] = Offer(possible, predicted[option], self._nano_usd(possible, tokens))
         return tuple(found.values())
 
     def _nano_usd(self, option: Option, passage_tokens: float) -> int:
@@ -94,7 +97,9 @@ def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal:
         return Share(policy.escalate)
     if policy.pace:
         assert policy.budget_day_usd is not None
-        return Day(Paced(purse, nano_usd_down(policy.budget_day_usd)))
+        kept = purse.ledger.caps(policy.account).get("day")
+        cap = nano_usd_down(policy.budget_day_usd)
+        return Day(Paced(purse, cap if kept is None else min(cap, kept)))
     if policy.point_usd is not None:
         return Price(nano_usd_down(policy.point_usd))
     if policy.max_loss is not None:

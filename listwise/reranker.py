@@ -270,6 +270,8 @@ class Reranker:
         self._closed = True
         try:
             await self._cancel_turns()
+            if self._router.goal is not None:
+                await self._router.goal.aclose()
             for tier in (self._cascades.leave(), self._llms.leave() if self._llms else None):
                 if tier is not None:
                     await tier.aclose()
@@ -474,12 +476,12 @@ class Reranker:
             return
         local = [scored.request.candidates[at].docid for at in scored.order]
         final = [each.docid for each in ranking.candidates[: len(local)]]
-        taken = decision.taken
+        taken, most = decision.taken, self.policy.llm_depth or self.policy.depth
         note = RouteNote(
             why=decision.why,
             signals=decision.signals,
             tier=taken.option.tier if taken else "llm" if receipt.route == "llm" else None,
-            depth=taken.option.depth if taken else len(local) if receipt.route == "llm" else 0,
+            depth=taken.option.depth if taken else min(len(local), most) if receipt.route == "llm" else 0,
             votes=taken.option.votes if taken else 0,
             model=receipt.model or "",
             router=offering.model.name,

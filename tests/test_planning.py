@@ -209,7 +209,7 @@ WORK = {
         "fuse_weight",
         "fallback",
         "escalate",
-        "margin",
+        *("router", "margin", "point_usd", "max_loss", "confidence", "pace", "explore"),
         "strategy",
         "depth",
         "llm_depth",

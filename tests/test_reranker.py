@@ -247,18 +247,38 @@ async def test_the_local_order_is_what_the_llm_gets() -> None:
     assert ranking.receipt.local == "backwards"
 
 
-async def test_a_share_escalates_the_most_ambiguous_queries() -> None:
-    class Steep:
-        name = "steep"
+class Steep:
+    """Sets the first ten apart from the others, by as much as the query says."""
 
-        def score(self, query: str, passages: Sequence[str]) -> list[float]:
-            steps = int(query.removeprefix("what is q"))
-            return [steps * (at < 10) + 0.01 * -at for at in range(len(passages))]
+    name = "steep"
 
-    reranking = Reranker(model=MemoryModel(), scorer=Steep(), escalate=0.4, cache="off")
-    rankings = [ranking async for ranking in reranking.arerank_many(request_of(30, f"q{at}") for at in range(5))]
-    assert [ranking.receipt.route for ranking in rankings] == ["llm", "llm", "local", "local", "local"]
-    assert "number 1 of 5" in rankings[0].receipt.reason
+    def score(self, query: str, passages: Sequence[str]) -> list[float]:
+        steps = int(query.removeprefix("what is q"))
+        return [steps * (at < 10) + 0.01 * -at for at in range(len(passages))]
+
+
+async def test_a_share_escalates_the_queries_with_most_to_gain() -> None:
+    requests = [request_of(30, f"q{at}") for at in range(5)]
+    async with Reranker(model=MemoryModel(), scorer=Steep(), escalate=0.4, cache="off") as reranking:
+        rankings = [ranking async for ranking in reranking.arerank_many(requests)]
+        plan = await reranking.aplan(requests)
+        gains = [
+            max(each.gain for each in (await reranking.aexplain([one], one.query.qid)).asked.offers)
+            for one in requests
+        ]
+    routes = [ranking.receipt.route for ranking in rankings]
+    best = sorted(range(5), key=lambda at: -gains[at])[:2]
+    assert routes == ["llm" if at in best else "local" for at in range(5)]
+    assert dict(plan.routes) == {"llm": 2, "local": 3}
+    assert "among the 2 of 5" in rankings[best[0]].receipt.reason
+
+
+async def test_below_a_margin_queries_are_escalated_without_a_router() -> None:
+    requests = [request_of(30, f"q{at}") for at in range(5)]
+    async with Reranker(model=MemoryModel(), scorer=Steep(), margin=1.0, cache="off") as reranking:
+        rankings = [ranking async for ranking in reranking.arerank_many(requests)]
+    assert [ranking.receipt.route for ranking in rankings] == ["llm", "local", "local", "local", "local"]
+    assert "is below 1: ambiguous" in rankings[0].receipt.reason
 
 
 async def test_depth_keeps_what_is_below_in_its_place() -> None:

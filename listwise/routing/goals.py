@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
+from listwise.errors import LedgerFailed
 from listwise.routing.decisions import POINT, at_price, by_share, most_gain
 from listwise.routing.dual import OnlineBudget
 from listwise.routing.knapsack import allot
@@ -31,6 +33,11 @@ class Goal(Protocol):
         ...
 
     @property
+    def by_signals(self) -> bool:
+        """Whether it says nothing of a query without signals, of which the mean gain is expected."""
+        ...
+
+    @property
     def gains_by_all(self) -> bool:
         """Whether it chooses better among queries that are known together."""
         ...
@@ -47,11 +54,15 @@ class Goal(Protocol):
         """An offer that `choose` took is done, and did cost so much. To be told once."""
         ...
 
+    async def aclose(self) -> None:
+        """Keep what was learnt."""
+        ...
+
 
 class _Alone:
     """A goal for which each query stands alone."""
 
-    needs_all = gains_by_all = False
+    needs_all = gains_by_all = by_signals = False
 
     async def choose(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal.choose`."""
@@ -63,6 +74,9 @@ class _Alone:
 
     def settled(self, offer: Offer, nano_usd: int) -> None:
         """Nothing to remember."""
+
+    async def aclose(self) -> None:
+        """Nothing to keep."""
 
     def one(self, offers: Sequence[Offer]) -> Choice:
         """What is chosen."""
@@ -76,6 +90,8 @@ class Threshold(_Alone):
         least: in nDCG@10.
         why: what the threshold stands for, as in "the three in ten ...".
     """
+
+    by_signals = True
 
     def __init__(self, least: float, why: str) -> None:
         self.least, self._why = least, why
@@ -145,7 +161,7 @@ class Dollars:
         left: tells the nano-dollars that are left.
     """
 
-    needs_all, gains_by_all = False, True
+    needs_all, gains_by_all, by_signals = False, True, False
 
     def __init__(self, left: Callable[[], int]) -> None:
         self._left = left
@@ -179,11 +195,14 @@ class Dollars:
         if self._online is not None:
             self._online.spent(offer, nano_usd)
 
+    async def aclose(self) -> None:
+        """Nothing to keep: the books know what was spent."""
+
 
 class Day:
     """Spreads a day's budget over the day, so that it lasts, and is spent where a dollar gains most."""
 
-    needs_all = gains_by_all = False
+    needs_all = gains_by_all = by_signals = False
 
     def __init__(self, paced: Paced) -> None:
         self._paced = paced
@@ -204,6 +223,11 @@ class Day:
     def settled(self, offer: Offer, nano_usd: int) -> None:
         """See `Goal.settled`."""
         self._paced.settled(offer, nano_usd)
+
+    async def aclose(self) -> None:
+        """Put what was learnt into the ledger."""
+        with suppress(LedgerFailed):
+            await self._paced.share()
 
 
 def expected(offer: Offer) -> str:

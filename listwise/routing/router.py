@@ -22,7 +22,7 @@ class Asked:
     key: str
     """What tells it apart: its identifier and text."""
     offers: Sequence[Offer] = ()
-    """Empty where nothing can be said of a gain."""
+    """Of a query without signals, with the gain that is expected in the mean."""
     signals: Signals = field(default_factory=dict)
 
     @property
@@ -117,7 +117,8 @@ class Router:
             return self._left("no LLM is configured", asked, never=True)
         if self.escalate == "always":
             return self._sent("every query is escalated", asked)
-        if self._by_goal and self.goal is not None and asked.offers:
+        goal = self.goal if self._by_goal else None
+        if goal is not None and asked.offers and (asked.signals or not goal.by_signals):
             return None
         if asked.margin is None or self.threshold is None:
             return self._sent(f"nothing tells how ambiguous the query is: no {self.scored_by}", asked)

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from listwise.cli.route_check import check
-from listwise.errors import InputError
+from listwise.errors import ConfigError
+from listwise.routing.gain import GainModel, Line, Signal, Skill
 from listwise.spend.ledger import Entry
 from listwise.spend.sqlite import SqliteLedger
 from tests.routing.test_drift import fitted, log_of
@@ -28,11 +29,22 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def router(tmp_path: Path) -> Path:
     path = tmp_path / "router.json"
-    path.write_text(json.dumps({"name": "v1", "drift": fitted(1).to_json()}))
+    known = fitted(1)
+    GainModel(
+        fitted_on="made up",
+        llm="nobody",
+        scorer="none",
+        signals={name: Signal(mean=0, spread=1, reference=each) for name, each in known.references.items()},
+        options=(Line(tier="llm", depth=20, votes=1, mean=0.1),),
+        skill=Skill(queries=9, correlation=0, low=0, high=0, error=0),
+        gain_error=known.gain_error,
+        gain_per_disagreement=known.gain_per_disagreement,
+    ).write(path)
     return path
 
 
-def fill(path: Path, count: int, *, moved_by: float = 0.0, account: str = "a", router: str = "v1") -> None:
+def fill(path: Path, count: int, *, moved_by: float = 0.0, account: str = "a", router: str = "") -> None:
+    router = router or GainModel.read(path.parent / "router.json").name
     with closing(SqliteLedger(path, clock=lambda: WHEN)) as ledger:
         for each in log_of(count, 1, moved_by):
             ledger.routed(Entry(run="r", account=account, qid=each.qid), replace(each.note, router=router))
@@ -97,11 +109,11 @@ def test_all_figures_for_programs(router: Path, path: Path) -> None:
     assert data["exploration"]["queries"] == 200
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"drift": {}}', '{"drift": {"references": {"a": 1}}}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"signals": {"margin": {"mean": "x"}}}'])
 def test_what_is_no_router_is_refused(tmp_path: Path, path: Path, content: str) -> None:
     file = tmp_path / "x.json"
     file.write_text(content)
-    with pytest.raises(InputError, match="no fitted router with a record for later checks"):
+    with pytest.raises(ConfigError, match="no fitted router"):
         run("--router", file, "--ledger", path)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="neither a file nor one of default"):
         run("--router", tmp_path / "none.json", "--ledger", path)

@@ -57,7 +57,15 @@ def requests_of(n: int) -> list[Request]:
 def test_whatever_an_api_says_the_bill_is_not_above_the_high_figure(
     tmp_path: Path, strategy: str, escalate: str
 ) -> None:
-    settings = {"escalate": escalate, "strategy": strategy, "llm_depth": 10, "window": 10, "stride": 5}
+    settings: dict[str, Any] = {
+        "escalate": escalate,
+        "strategy": strategy,
+        "llm_depth": 10,
+        "window": 10,
+        "stride": 5,
+    }
+    if escalate == "auto":
+        settings["margin"] = 100.0
     if strategy == "pointwise":
         settings["on_bad_answer"] = "keep"
     with ScriptedServer(answer) as server, reranker(server, tmp_path, **settings) as reranking:
