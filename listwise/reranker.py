@@ -20,23 +20,20 @@ from listwise.explaining import Explanation
 from listwise.loops import PerLoop
 from listwise.models.base import Model, Scorer
 from listwise.models.rerank.naming import is_rerank_api
-from listwise.offering import Offering, goal_of
 from listwise.planning import Plan, plan_stage, plan_strategy, tiers_for
 from listwise.policy import Policy
 from listwise.portal import Portal
 from listwise.receipts import billed, fallback_of, ranking_of, spent
-from listwise.routing.disagreement import disagreement
-from listwise.routing.gain import GainModel
 from listwise.routing.offers import Offer
-from listwise.routing.router import Asked, Decision, Router
+from listwise.routing.router import Decision
 from listwise.routing.spellings import Spellings, said_of
 from listwise.spend.ledger import Ledger, MemoryLedger
 from listwise.spend.opening import open_ledger
 from listwise.spend.purse import Purse, new_run_id
-from listwise.spend.routes import RouteNote
 from listwise.spend.tab import Tab
 from listwise.stages.cascade import Cascade
 from listwise.stages.scored import Scored
+from listwise.steering import Steering
 from listwise.strategies import StrategyName, by_scores
 from listwise.strategies.adaptive import LOCAL_TRUST
 from listwise.streams import astream, at_once
@@ -111,8 +108,7 @@ class Reranker:
             self._cascade = Cascade.of(self.policy, scorer, capped=capped)
             self._llm = LlmTier.of(self.policy, own, capped=capped) if self.policy.llm else None
             self._stay: Route = "local" if self._cascade.stages else "first_stage"
-            self._offering = self._offers_by(GainModel.read(self.policy.router)) if self._llm else None
-            self._router = self._routes()
+            self._steering = Steering(self.policy, self._llm, self.purse, self._stay)
         except BaseException:
             if self._own_ledger:
                 self.purse.ledger.close()
@@ -235,13 +231,16 @@ class Reranker:
         places = [at for at, each in enumerate(requests) if each.query.qid == qid]
         if not places:
             raise InputError("no such query", qid=qid)
-        together = requests if self._router.needs_all or self._router.gains_by_all else [requests[places[0]]]
+        together = (
+            requests
+            if self._steering.router.needs_all or self._steering.router.gains_by_all
+            else [requests[places[0]]]
+        )
         unspent = self._cascade.unspent()
-        asked = [self._asked(await unspent.score(each, self._tab(each))) for each in together]
-        decisions = self._router.decide_all(asked)
+        asked = [self._steering.asked(await unspent.score(each, self._tab(each))) for each in together]
+        decisions = self._steering.router.decide_all(asked)
         at = places[0] if together is requests else 0
-        model = self._offering.model if self._offering else None
-        return Explanation(together[at].query, asked[at], decisions[at], model)
+        return Explanation(together[at].query, asked[at], decisions[at], self._steering.model)
 
     async def _work(
         self, unspent: Cascade, requests: Sequence[Request], *, by_scores: bool
@@ -254,7 +253,7 @@ class Reranker:
         else:
             scored = [await unspent.score(each, self._tab(each)) for each in requests]
         rankable = [each for each in scored if len(each.request.candidates) > 1]
-        decisions = self._router.decide_all([self._asked(each) for each in rankable])
+        decisions = self._steering.router.decide_all([self._steering.asked(each) for each in rankable])
         routes = Counter[Route](decision.route for decision in decisions)
         for each in scored:
             if len(each.request.candidates) < 2:
@@ -270,8 +269,7 @@ class Reranker:
         self._closed = True
         try:
             await self._cancel_turns()
-            if self._router.goal is not None:
-                await self._router.goal.aclose()
+            await self._steering.aclose()
             for tier in (self._cascades.leave(), self._llms.leave() if self._llms else None):
                 if tier is not None:
                     await tier.aclose()
@@ -332,7 +330,10 @@ class Reranker:
     ) -> AsyncGenerator[Coroutine[Any, Any, Ranking], None]:
         """The work to be done, a coroutine a query."""
         stream = requests if isinstance(requests, AsyncIterable) else astream(requests)
-        if not (self._router.needs_all or (self._router.gains_by_all and isinstance(requests, Sequence))):
+        if not (
+            self._steering.router.needs_all
+            or (self._steering.router.gains_by_all and isinstance(requests, Sequence))
+        ):
             async for request in stream:
                 self._see(request)
                 yield self._turn(request, None)
@@ -345,7 +346,7 @@ class Reranker:
                     begun[at] = each
             in_order = [begun[at] for at in range(len(begun))]
             rankable = [each.scored for each in in_order if len(each.scored.request.candidates) > 1]
-            decisions = iter(self._router.decide_all([self._asked(each) for each in rankable]))
+            decisions = iter(self._steering.router.decide_all([self._steering.asked(each) for each in rankable]))
             for each in in_order:
                 yield self._turn(each, next(decisions) if len(each.scored.request.candidates) > 1 else None)
         except BaseException:  # left early: those that wait for their turn will not get it
@@ -398,7 +399,7 @@ class Reranker:
             return ranking_of(scored, (), Receipt(request.query.qid, "empty", "no candidates", 0))
         if len(request.candidates) == 1:
             decision = Decision(self._stay, "a single candidate is ranked as it is", propensity=0.0)
-        decision = decision or await self._router.decide(self._asked(scored))
+        decision = decision or await self._steering.router.decide(self._steering.asked(scored))
         receipt = Receipt(
             qid=request.query.qid,
             route=decision.route,
@@ -417,8 +418,8 @@ class Reranker:
             if decision.route == "llm" and self._llms is not None:
                 ranking = await self._escalate(self._llms.here(), decision.taken, scored, tab, receipt)
         finally:
-            self._router.settled(decision, tab.nano_usd - before)
-        self._log_route(decision, scored, ranking, tab.nano_usd - before)
+            self._steering.router.settled(decision, tab.nano_usd - before)
+        self._steering.log(decision, scored, ranking, tab.nano_usd - before)
         return ranking
 
     async def _escalate(
@@ -444,55 +445,6 @@ class Reranker:
         ranking = ranking_of(scored, order, billed(receipt, llm, outcome, tab))
         windows = tuple(trace_of(scored.request, reading) for reading in outcome.readings)
         return replace(ranking, windows=windows)
-
-    def _offers_by(self, model: GainModel) -> Offering:
-        assert self._llm is not None
-        return Offering(model, self._llm, self.policy)
-
-    def _routes(self) -> Router:
-        policy, offering = self.policy, self._offering
-        return Router(
-            escalate=policy.escalate,
-            goal=goal_of(policy, offering, self.purse) if offering and policy.margin is None else None,
-            stay=self._stay,
-            scored_by="local scores" if self._cascade.stages else "first-stage scores",
-            has_llm=self._llm is not None,
-            threshold=policy.margin,
-            explore=policy.explore,
-            seed=policy.seed or 0,
-        )
-
-    def _asked(self, scored: Scored) -> Asked:
-        """What the router is told of a query; of one whose scores a plan does not know, nothing."""
-        query = scored.request.query
-        signals = scored.signals if scored.certain else {}
-        offers = self._offering.of(scored, signals) if self._offering else ()
-        return Asked(f"{query.qid}\0{query.text}", offers, signals)
-
-    def _log_route(self, decision: Decision, scored: Scored, ranking: Ranking, nano_usd: int) -> None:
-        """Put what the router did, and what came of it, into the log of routes."""
-        offering, offer, receipt = self._offering, decision.offer, ranking.receipt
-        if offering is None:
-            return
-        local = [scored.request.candidates[at].docid for at in scored.order]
-        final = [each.docid for each in ranking.candidates[: len(local)]]
-        taken, most = decision.taken, self.policy.llm_depth or self.policy.depth
-        note = RouteNote(
-            why=decision.why,
-            signals=decision.signals,
-            tier=taken.option.tier if taken else "llm" if receipt.route == "llm" else None,
-            depth=taken.option.depth if taken else min(len(local), most) if receipt.route == "llm" else 0,
-            votes=taken.option.votes if taken else 0,
-            model=receipt.model or "",
-            router=offering.model.name,
-            propensity=decision.propensity,
-            predicted_gain=offer.gain if offer else None,
-            predicted_nano_usd=offer.nano_usd if offer else None,
-            disagreement=disagreement(local, final) if receipt.ordered_by else None,
-            nano_usd=nano_usd,
-            cache_hits=receipt.cache_hits,
-        )
-        self.purse.note_route(receipt.qid, note)
 
     def _noted(self, ranking: Ranking) -> Ranking:
         """Put a finished ranking into the books."""
