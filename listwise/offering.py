@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from listwise.errors import ConfigError
 from listwise.policy import Policy
 from listwise.routing.gain import GainModel
-from listwise.routing.goals import Day, Dollars, Goal, Price, Share, Threshold
+from listwise.routing.goals import Day, Dollars, Everything, Goal, Price, Share, Threshold
 from listwise.routing.guarantee import guarantee
 from listwise.routing.offers import Offer, Option
 from listwise.routing.paced import Paced
@@ -106,16 +106,23 @@ def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal:
         return _safe(model, policy.max_loss, policy.confidence)
     if policy.budget_total_usd is not None and priced:
         return Dollars(_left(purse, nano_usd_down(policy.budget_total_usd)))
-    least = model.threshold(AUTO_SHARE)
-    return Threshold(least, f"that {AUTO_SHARE:.0%} of the queries have which the router was fitted on")
+    why = f"that {AUTO_SHARE:.0%} of the queries reach which the router was fitted on"
+    return Threshold(partial(model.threshold, AUTO_SHARE), why)
 
 
-def _safe(model: GainModel, most: float, confidence: float) -> Threshold:
+def _safe(model: GainModel, most: float, confidence: float) -> Goal:
+    """Under a guarantee, which is of the best option; of one that a policy cuts short, the same share is taken."""
     predicted, realised = zip(*model.held_out, strict=True) if model.held_out else ((), ())
     found = guarantee(predicted, realised, alpha=most, confidence=confidence)
-    if found.threshold is None:
-        return Threshold(float("-inf"), f"that would keep the loss below {most:g}: {found}")
-    return Threshold(found.threshold, f"from which on the mean loss is at most {most:g} ({confidence:.0%} sure)")
+    threshold = found.threshold
+    if threshold is None:
+        return Everything(str(found))
+    deepest = max(line.depth for line in model.options)
+
+    def least(option: Option) -> float:
+        return threshold if option.depth >= deepest else model.threshold(found.escalated, option)
+
+    return Threshold(least, f"from which on the mean loss is at most {most:g} ({confidence:.0%} sure)")
 
 
 def _left(purse: Purse, cap: int) -> Callable[[], int]:

@@ -37,6 +37,7 @@ LEAST_QUERIES = 20
 LEAST_SHARE = 0.5
 """Of the queries that must have a signal for it to count."""
 RESAMPLES = 2000
+QUANTILES = 21
 BLOCKS = 12
 """Groups of predictions whose means make a calibration curve."""
 
@@ -127,6 +128,9 @@ def fit(
     mean_gains = table.gains.mean(axis=1)
     model = model.model_copy(
         update={
+            "options": tuple(
+                line.model_copy(update={"reached": _quantiles(predicted[:, at])}) for at, line in enumerate(lines)
+            ),
             "held_out": tuple((_kept(ours), _kept(real)) for ours, real in pairs),
             "gain_error": _kept(float(mean_gains.std(ddof=1) / len(pairs) ** 0.5)) if len(pairs) > 1 else 0.0,
         }
@@ -184,6 +188,10 @@ def _signal(cases: Sequence[Case], name: str) -> Signal | None:
         spread=max(1e-6, _kept(float(kept.std()))),
         reference=Reference.of(values.tolist()),
     )
+
+
+def _quantiles(values: Floats) -> tuple[float, ...]:
+    return tuple(_kept(float(each)) for each in np.quantile(values, np.linspace(0, 1, QUANTILES)))
 
 
 def _kept(value: float) -> float:

@@ -56,6 +56,8 @@ class Line(_Frozen):
     """Expected gain of a query of which nothing is known."""
     weights: tuple[float, ...] = ()
     """One a signal of the model; empty where signals tell nothing."""
+    reached: tuple[float, ...] = ()
+    """Cross-fitted gains of the queries that the model was fitted on: the least, at every 5 %, the greatest."""
 
     @property
     def option(self) -> Option:
@@ -96,7 +98,7 @@ class GainModel(_Frozen):
     skill: Skill
     held_out: tuple[tuple[float, float], ...] = ()
     """The gain predicted for the best option and the one realised, of queries that the model was not fitted to
-    (cross-fitted), by rising prediction. Thresholds and guarantees go by them."""
+    (cross-fitted), by rising prediction. Guarantees go by them."""
     gain_error: float = Field(default=0.0, ge=0)
     """Standard error of the mean gain."""
     gain_per_disagreement: float = GAIN_PER_DISAGREEMENT
@@ -113,12 +115,14 @@ class GainModel(_Frozen):
         references = {name: known.reference for name, known in self.signals.items()}
         return Fitted(self.name, references, self.gain_error, self.gain_per_disagreement)
 
-    def threshold(self, share: float) -> float:
-        """The predicted gain that so large a share of the queries it was fitted on reaches."""
-        if not self.held_out:
+    def threshold(self, share: float, option: Option) -> float:
+        """The gain of an option that is predicted, or more, for such a share of the queries it was fitted on."""
+        reached = self._line(option).reached
+        if not reached:
             return 0.0
-        count = min(len(self.held_out), max(1, round(share * len(self.held_out))))
-        return self.held_out[-count][0]
+        place = (1 - share) * (len(reached) - 1)
+        below = min(int(place), len(reached) - 2)
+        return reached[below] + (reached[below + 1] - reached[below]) * (place - below)
 
     @cached_property
     def told(self) -> bool:

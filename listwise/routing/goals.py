@@ -10,7 +10,7 @@ from listwise.errors import LedgerFailed
 from listwise.routing.decisions import POINT, at_price, by_share, most_gain
 from listwise.routing.dual import OnlineBudget
 from listwise.routing.knapsack import allot
-from listwise.routing.offers import Offer
+from listwise.routing.offers import Offer, Option
 from listwise.routing.paced import Paced
 from listwise.spend.money import usd_of
 from listwise.spend.routes import Why
@@ -87,23 +87,39 @@ class Threshold(_Alone):
     """Escalates where the gain that is expected of the best offer is at least so much.
 
     Args:
-        least: in nDCG@10.
-        why: what the threshold stands for, as in "the three in ten ...".
+        least: in nDCG@10, for each option.
+        why: what the threshold stands for, as in "that 30% of the queries have".
     """
 
     by_signals = True
 
-    def __init__(self, least: float, why: str) -> None:
-        self.least, self._why = least, why
+    def __init__(self, least: Callable[[Option], float], why: str) -> None:
+        self._least, self._why = least, why
 
     def one(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal`."""
-        best = most_gain(offers)
-        assert best is not None
-        taken = best if best.gain >= self.least else None
+        best = _best(offers)
+        least = self._least(best.option)
+        taken = best if best.gain >= least else None
         than = "at least" if taken else "less than"
-        reason = f"{expected(best)}, {than} the {self.least / POINT:.1f} {self._why}"
+        reason = f"{expected(best)}, {than} the {least / POINT:.1f} {self._why}"
         return Choice(taken, "gain", reason)
+
+
+class Everything(_Alone):
+    """Escalates every query, by its best offer.
+
+    Args:
+        why: in plain words.
+    """
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def one(self, offers: Sequence[Offer]) -> Choice:
+        """See `Goal`."""
+        best = _best(offers)
+        return Choice(best, "rule", f"{expected(best)}; every query is escalated: {self._why}")
 
 
 class Price(_Alone):

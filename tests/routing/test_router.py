@@ -69,14 +69,14 @@ def test_never_and_always(margins: list[float | None]) -> None:
     [(0.4, "llm", "0.40.*below 0.5"), (0.5, "local", "at least"), (None, "llm", "nothing tells")],
 )
 async def test_a_margin_goes_before_the_goal_and_says_so(signal: float | None, route: str, words: str) -> None:
-    decision = await router("auto", Threshold(9.0, "")).decide(asked(signal))
+    decision = await router("auto", Threshold(lambda option: 9.0, "")).decide(asked(signal))
     assert decision.route == route
     assert decision.signal == signal
     assert re.search(words, decision.reason)
 
 
 async def test_a_threshold_says_nothing_of_a_query_without_signals() -> None:
-    routing = replace(router("auto", Threshold(9.0, "that it takes")), threshold=None)
+    routing = replace(router("auto", Threshold(lambda option: 9.0, "that it takes")), threshold=None)
     assert (await routing.decide(asked(None))).route == "llm"
     decision = await routing.decide(asked(1.0))
     assert (decision.route, decision.why, decision.taken) == ("local", "gain", None)
@@ -86,7 +86,7 @@ async def test_a_threshold_says_nothing_of_a_query_without_signals() -> None:
 
 
 async def test_some_of_those_that_would_stay_are_explored() -> None:
-    routing = replace(router("auto", Threshold(9.0, "")), threshold=None, explore=0.3)
+    routing = replace(router("auto", Threshold(lambda option: 9.0, "")), threshold=None, explore=0.3)
     queries = [replace(asked(1.0), key=f"q{at}") for at in range(300)]
     decisions = [await routing.decide(each) for each in queries]
     taken = [each for each in decisions if each.route == "llm"]
