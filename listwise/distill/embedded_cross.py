@@ -2,7 +2,7 @@
 
 It is distilled from what the embedded hybrid and a sentence encoder think together of passages of TREC DL 2021 to
 2023, for real queries that nobody judged; then tuned on the grades of DL21 and DL23 and on a SPLADE++ run's scores
-of DL21 and DL22. It runs on a GPU where torch finds one: on processors the defaults take days, so take fewer steps.
+of DL21 and DL22. It runs on a GPU where torch finds one; on processors the defaults take more than a day.
 Needs what `listwise.distill.embedded` needs, and ``--sentences``, a directory of multilingual-e5-small as Hugging
 Face has it.
 """
