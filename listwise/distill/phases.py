@@ -23,7 +23,7 @@ from listwise.distill.tuning import Mixture
 PAIR_TOKENS = 160
 """Longest pair in training."""
 DISTILLED_LESSONS = 64
-"""In a step, of 16 passages each."""
+"""In a step, of 16 passages each: some 10 GB of memory."""
 LAMBDA_WEIGHT = 4.0
 """Of the loss over grades: of a step's three kinds of lessons, it would else count least."""
 GPU_TOKENS_A_BATCH = 65_536
@@ -55,11 +55,13 @@ DISTILLING = Schedule(steps=3752, peak=2e-4, rising=150, lowest=0.01)
 TUNING = Schedule(steps=120, peak=3e-5, rising=30, lowest=0.02)
 
 
-def distil(model: PairEncoder, pool: Pool, listed: Sequence[Listed], schedule: Schedule, say: Say) -> Trainer:
-    """Teach a model what the teachers think of a pool."""
+def distil(
+    model: PairEncoder, pool: Pool, listed: Sequence[Listed], schedule: Schedule, lessons: int, say: Say
+) -> Trainer:
+    """Teach a model what the teachers think of a pool, in steps of so many lessons."""
 
     def draw(rng: np.random.Generator) -> list[Lesson]:
-        chosen = rng.choice(len(listed), min(DISTILLED_LESSONS, len(listed)), replace=False)
+        chosen = rng.choice(len(listed), min(lessons, len(listed)), replace=False)
         return [pool.lesson(listed[at], rng) for at in chosen]
 
     trainer = trainer_of(model)

@@ -57,7 +57,8 @@ def seen(berts: tuple[Path, Path, Path]) -> Pool:
 
 @pytest.fixture(scope="module")
 def listed(seen: Pool) -> list[Listed]:
-    return seen.lists(0.7, np.random.default_rng(0))
+    lists: list[Listed] = seen.lists(0.7, np.random.default_rng(0))
+    return lists
 
 
 @pytest.fixture
@@ -92,9 +93,9 @@ def test_the_program_writes_a_model_that_was_distilled_and_tuned(
 ) -> None:
     monkeypatch.setattr(embedded_cross, "starting_points", lambda: berts[:2])
     monkeypatch.setattr(phases, "SAID_EVERY", 1)
-    monkeypatch.setattr(phases, "DISTILLED_LESSONS", 2)
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda _: True)  # it would hold for all tests that follow
     files = ["--data", str(data), "--sentences", str(berts[2]), "--out"]
-    few = ["--queries", "6", "--threads", "1", "--steps", "2"]
+    few = ["--queries", "6", "--threads", "1", "--steps", "2", "--lessons", "2"]
     embedded_cross.main([*files, str(tmp_path / "both"), *few, "--tuning-steps", "1"])
     said = capsys.readouterr().err
     assert "encoding 10 queries and 120 passages" in said
