@@ -23,7 +23,7 @@ from listwise.distill.tuning import Mixture
 PAIR_TOKENS = 160
 """Longest pair in training."""
 DISTILLED_LESSONS = 64
-"""In a step, of 16 passages each: some 10 GB of memory."""
+"""In a step, of 16 passages each: some 20 GB of memory on processors."""
 LAMBDA_WEIGHT = 4.0
 """Of the loss over grades: of a step's three kinds of lessons, it would else count least."""
 GPU_TOKENS_A_BATCH = 65_536
