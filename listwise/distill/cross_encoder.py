@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from transformers import BertForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
-from listwise.distill.lessons import Lesson
+from listwise.distill.lessons import Lesson, LossName
 from listwise.distill.losses import LOSSES, Loss
 from listwise.errors import ConfigError
 
@@ -64,10 +64,14 @@ class PairEncoder(nn.Module):  # type: ignore[misc]  # torch need not be install
     def __init__(self, start: Path, max_tokens: int, seed: int = 0) -> None:
         super().__init__()
         self.start, self.has_head = start, _check(start, max_tokens)
-        self.max_tokens = max_tokens
         self.network = _read_network(start, seed)
         self.tokenizer = Tokenizer.from_file(str(start / "tokenizer.json"))
         self.tokenizer.no_padding()
+        self.read_at_most(max_tokens)
+
+    def read_at_most(self, max_tokens: int) -> None:
+        """Cut pairs to another length from now on: training on short ones costs less."""
+        self.max_tokens = max_tokens
         self.tokenizer.enable_truncation(max_tokens)
 
     @property
@@ -102,7 +106,7 @@ class Trainer:
         model: PairEncoder,
         *,
         tokens_a_batch: int = TOKENS_A_BATCH,
-        losses: Mapping[str, Loss] = LOSSES,  # type: ignore[assignment]  # its keys are a Literal
+        losses: Mapping[LossName, Loss] = LOSSES,
     ) -> None:
         self.model = model.eval()
         self._tokens, self._losses = tokens_a_batch, losses

@@ -11,11 +11,15 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from listwise.distill.collections import read_collection
 from listwise.distill.lessons import Lesson
 from listwise.distill.teachers import judged_lessons, run_lessons
 from listwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from listwise.distill.student import Student
 
 FIRST_STAGE = "bm25"
 TEACHER = "splade_p_p_ensemble_distil"
@@ -42,14 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import torch
 
     from listwise.distill.export import export_hybrid
-    from listwise.distill.student import Student, encoders
-    from listwise.distill.training import Recipe, train
+    from listwise.distill.student import encoders
 
     torch.set_num_threads(chosen.threads)
     lessons = read_lessons(chosen.data)
     minilm, splade = starting_points()
-    student = Student(minilm, splade, TRAINING_TOKENS)
-    train(student, lessons, Recipe(), lambda epoch, loss: print(f"epoch {epoch}: loss {loss:.4f}", file=sys.stderr))
+    student = trained_student(minilm, splade, lessons)
     dense, sparse = encoders(student, calibration_texts(lessons))
     settings = {
         "kind": "hybrid",
@@ -62,6 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "feedback_weight": FEEDBACK_WEIGHT,
     }
     export_hybrid(dense, sparse, minilm / "tokenizer.json", settings, chosen.out)
+
+
+def trained_student(minilm: Path, splade: Path, lessons: Sequence[Lesson]) -> Student:
+    """The embedded model as it is before it is quantized, on the processor."""
+    from listwise.distill.student import Student
+    from listwise.distill.training import Recipe, train
+
+    student = Student(minilm, splade, TRAINING_TOKENS)
+    train(student, lessons, Recipe(), lambda epoch, loss: print(f"epoch {epoch}: loss {loss:.4f}", file=sys.stderr))
+    student.eval()
+    return student
 
 
 def read_lessons(data: Path) -> list[Lesson]:

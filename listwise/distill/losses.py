@@ -47,7 +47,12 @@ def lambda_rank(scores: Tensor, wanted: Tensor) -> Tensor:
     ``wanted`` is spread linearly over the grades 0 to `TOP_GRADE`, so that ranks serve as well as judgements.
     """
     spread = (wanted.max() - wanted.min()).clamp(min=1e-9)
-    gains = torch.exp2(TOP_GRADE * (wanted - wanted.min()) / spread) - 1
+    return lambda_of_grades(scores, TOP_GRADE * (wanted - wanted.min()) / spread)
+
+
+def lambda_of_grades(scores: Tensor, grades: Tensor) -> Tensor:
+    """`lambda_rank` with grades as people gave them, from 0: a list whose best has grade 1 counts for less."""
+    gains = torch.exp2(grades) - 1
     places = torch.arange(len(scores), device=scores.device)
     discounts = 1 / torch.log2(places + 2.0)
     ranks = torch.empty_like(places)

@@ -1,4 +1,9 @@
-"""What several teachers together think of a pool of queries and passages, encoded once: no judgement is needed."""
+"""What several teachers together think of a pool of queries and passages: no judgement is needed.
+
+Everything is encoded once, where the hybrid's weights are. Then each query's best passages are found roughly, and
+judged exactly: by the hybrid, by the sentence encoder, and by the likeness to the best of them (pseudo-relevance
+feedback by vectors, arXiv 2108.11044).
+"""
 
 from __future__ import annotations
 
@@ -7,17 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from listwise.distill.lessons import Lesson
 from listwise.distill.sentences import Sentences
 from listwise.distill.student import Read, Student
 
-CANDIDATES = 250
+CANDIDATES = 200
 """Passages that a query's lessons are drawn from: those of the pool that the teachers like best."""
-BANDS = ((0, 8, 4), (8, 60, 5), (60, CANDIDATES, 3))
+ANYWHERE = 24
+"""Passages from anywhere that join them."""
+BANDS = ((0, 8, 5), (8, 60, 5), (60, CANDIDATES, 4))
 """How many of a lesson come from which of their ranks: the best, and hard negatives behind them."""
-RANDOM = 2
+DRAWN_ANYWHERE = 2
 """How many of a lesson come from anywhere."""
 HYBRID_SPREAD = 7.67
 """Standard deviation of the hybrid's scores in a list of BM25's, on DL21 and DL23."""
@@ -25,9 +34,28 @@ SENTENCE_SPREAD = 0.0225
 """Likewise of the sentence encoder's cosines."""
 SENTENCE_WEIGHT = 0.75
 """Of the sentence encoder beside the hybrid; between 0.5 and 1 nothing changes on DL21 and DL23."""
+FEEDBACK = 2
+"""Passages, the best of a list, whose mean vector is a second query."""
+FEEDBACK_WEIGHT = 0.4
+"""Of the likeness to it, by each encoder."""
+FEEDBACK_SPREADS = (0.147, 0.0302)
+"""Standard deviations of those likenesses: of mean states, and of the sentence encoder's vectors."""
+ROUGH_WEIGHT = 42.0
+"""Of the cosine of mean states in the rough first look, where it stands in for that of all states, too."""
 QUERY_TOKENS = 48
 AT_ONCE = 128
 """Queries that are compared with the whole pool at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A query's passages, and what the teachers together think of each."""
+
+    query: str
+    places: NDArray[np.int32]
+    """[passages] in the pool: the likeliest, best first, and `ANYWHERE` from anywhere."""
+    opinions: NDArray[np.float32]
+    """[passages], as logits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,48 +87,63 @@ class Pool:
             (hybrid.dense_weight.item(), hybrid.late_weight.item()),
         )
 
-    def likeliest(self, share: float) -> dict[int, list[int]]:
-        """The `CANDIDATES` best passages of each query, best first, roughly: mean states stand in for states.
-
-        Only of the ``share`` of the queries whose best passage is closest: the others have nothing in the pool.
-        """
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def lists(self, share: float, rng: np.random.Generator) -> list[Listed]:
+        """The list of each query, of the ``share`` of them whose best passage is closest: the others have nothing
+        in the pool."""
         dense = torch.stack([passage.dense for passage in self.read])
         terms = torch.stack([passage.terms for passage in self.read]).float().coalesce()
-        found: dict[int, list[int]] = {}
-        nearest: dict[int, float] = {}
+        found: list[tuple[float, Listed]] = []
         for start in range(0, len(self.queries), AT_ONCE):
             asked = self.asked[start : start + AT_ONCE]
-            likeness = sum(self.weights) * dense @ torch.stack([query.dense for query in asked]).T
-            wanted = torch.stack([query.terms.to_dense() for query in asked]).float().T
-            hybrid = likeness + torch.sparse.mm(terms, wanted)
+            likeness = dense @ torch.stack([query.dense for query in asked]).T
+            sparse = torch.sparse.mm(terms, torch.stack([query.terms.to_dense() for query in asked]).float().T)
             sentence = self.sentences[1] @ self.sentences[0][start : start + AT_ONCE].T
-            scores = hybrid / hybrid.std(dim=0) + SENTENCE_WEIGHT * sentence / sentence.std(dim=0)
-            best = scores.topk(min(CANDIDATES, len(self.passages)), dim=0).indices.T.tolist()
-            for at, places in enumerate(best, start):
-                found[at], nearest[at] = places, sentence[:, at - start].max().item()
-        kept = sorted(nearest, key=lambda at: -nearest[at])[: max(1, round(share * len(nearest)))]
-        return {at: found[at] for at in kept}
+            rough = ROUGH_WEIGHT * likeness + sparse
+            scores = rough / rough.std(dim=0) + SENTENCE_WEIGHT * sentence / sentence.std(dim=0)
+            best = scores.topk(min(CANDIDATES, len(self.passages)), dim=0).indices
+            anywhere = torch.from_numpy(rng.integers(len(self.passages), size=(ANYWHERE, len(asked)))).to(best)
+            for at, places in enumerate(torch.cat([best, anywhere]).T):
+                hybrid = self.weights[0] * likeness[places, at] + sparse[places, at]
+                hybrid = hybrid + self.weights[1] * self._late(asked[at], places.tolist())
+                opinions = hybrid / HYBRID_SPREAD + SENTENCE_WEIGHT * sentence[places, at] / SENTENCE_SPREAD
+                opinions = opinions + self._feedback(dense, places, opinions)
+                listed = _listed(self.queries[start + at], places, opinions)
+                found.append((sentence[:, at].max().item(), listed))
+        found.sort(key=lambda each: -each[0])
+        return [listed for _, listed in found[: max(1, round(share * len(found)))]]
 
-    def lesson(self, at: int, candidates: Sequence[int], rng: np.random.Generator) -> Lesson:
-        """A part of a query's candidates, a few passages from anywhere, and what the teachers think of each."""
-        places: list[int] = []
-        for first, last, count in BANDS:
-            band = candidates[first:last]
-            places += [int(place) for place in rng.permutation(band)[:count]]
-        places += [int(place) for place in rng.integers(0, len(self.passages), RANDOM)]
-        places = list(dict.fromkeys(places))
-        texts = tuple(self.passages[place] for place in places)
-        wanted = self.opinions(at, places).numpy().astype(np.float32)
-        return Lesson(str(at), self.queries[at], texts, wanted, "margin-mse")
+    def lesson(self, listed: Listed, rng: np.random.Generator) -> Lesson:
+        """A part of a query's list, to be learnt by its margins."""
+        ranked, anywhere = np.split(np.arange(len(listed.places)), [-ANYWHERE])
+        bands = [rng.permutation(ranked[first:last])[:count] for first, last, count in BANDS]
+        drawn = np.concatenate([*bands, rng.permutation(anywhere)[:DRAWN_ANYWHERE]])
+        texts = tuple(self.passages[place] for place in listed.places[drawn])
+        return Lesson(listed.query, listed.query, texts, listed.opinions[drawn], "margin-mse")
 
-    def opinions(self, at: int, places: Sequence[int]) -> Tensor:
-        """What the teachers together think of some passages for a query, [passages], as logits."""
-        query, passages = self.asked[at], [self.read[place] for place in places]
-        states = query.states.float()
-        late = torch.stack([(each.states.float() @ states.T).amax(dim=0).mean() for each in passages])
-        dense = torch.stack([each.dense for each in passages]) @ query.dense
-        wanted = query.terms.to_dense().float()
-        sparse = torch.stack([each.terms.to_dense().float() @ wanted for each in passages])
-        hybrid = self.weights[0] * dense + self.weights[1] * late + sparse
-        sentence = self.sentences[1][list(places)] @ self.sentences[0][at]
-        return hybrid / HYBRID_SPREAD + SENTENCE_WEIGHT * sentence / SENTENCE_SPREAD
+    def _late(self, query: Read, places: Sequence[int]) -> Tensor:
+        """The mean, over the query's tokens, of the best cosine with a token of each passage, [passages]."""
+        states = [self.read[place].states for place in places]
+        cosines = torch.cat(states).float() @ query.states.float().T
+        lengths = torch.tensor([len(each) for each in states], device=cosines.device)
+        closest: Tensor = torch.segment_reduce(cosines, "max", lengths=lengths)
+        return closest.mean(dim=1)
+
+    def _feedback(self, dense: Tensor, places: Tensor, opinions: Tensor) -> Tensor:
+        """What likeness to the best passages of a list adds to the opinions on it, [passages]."""
+        best = places[opinions.topk(FEEDBACK).indices]
+        added = torch.zeros_like(opinions)
+        for vectors, spread in zip((dense, self.sentences[1]), FEEDBACK_SPREADS, strict=True):
+            mean = functional.normalize(vectors[best].mean(dim=0), dim=0)
+            added += FEEDBACK_WEIGHT * (vectors[places] @ mean) / spread
+        return added
+
+
+def _listed(query: str, places: Tensor, opinions: Tensor) -> Listed:
+    """The likeliest by their opinions; those from anywhere stay last."""
+    likeliest = len(places) - ANYWHERE
+    order = torch.cat(
+        [opinions[:likeliest].argsort(descending=True), torch.arange(likeliest, len(places)).to(places)]
+    )
+    found: NDArray[np.int32] = places[order].cpu().numpy().astype(np.int32)
+    return Listed(query, found, opinions[order].float().cpu().numpy())

@@ -67,16 +67,22 @@ class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed t
         self.tokenizer.enable_truncation(max_tokens)
         self.tokenizer.enable_padding()
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.dense_weight.device
+
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and mask, [texts, length]."""
         encodings = self.tokenizer.encode_batch_fast(list(texts))
-        ids = torch.tensor([one.ids for one in encodings])
-        return ids, torch.tensor([one.attention_mask for one in encodings])
+        ids = torch.tensor([one.ids for one in encodings], device=self.device)
+        return ids, torch.tensor([one.attention_mask for one in encodings], device=self.device)
 
     def forward(self, queries: Sequence[str], passages: Sequence[str]) -> Tensor:
         """Scores of every passage for every query, [queries, passages]."""
-        with torch.autocast("cpu", torch.bfloat16):
-            asked = [self._encode([query], torch.arange(self.tokenizer.get_vocab_size())) for query in queries]
+        every = self._every_term()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            asked = [self._encode([query], every) for query in queries]
             # Terms that no query uses add nothing, to the scores or to the gradient.
             used = torch.cat([query.terms for query in asked]).detach().amax(dim=0).nonzero().squeeze(1)
             by_length = sorted(range(len(passages)), key=lambda place: len(passages[place]))
@@ -85,7 +91,7 @@ class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed t
         scores = torch.cat(
             [torch.stack([self._compare(query, used, part) for query in asked]) for part in read], dim=1
         )
-        return scores[:, torch.tensor(by_length).argsort()]
+        return scores[:, torch.tensor(by_length, device=self.device).argsort()]
 
     def _compare(self, query: _Encoded, used: Tensor, passages: _Encoded) -> Tensor:
         """Scores of the passages, [passages]."""
@@ -115,16 +121,19 @@ class Student(nn.Module):  # type: ignore[misc]  # torch need not be installed t
     def read(self, texts: Sequence[str]) -> list[Read]:
         """Every text by itself, as the scores see it."""
         found: dict[int, Read] = {}
-        every = torch.arange(self.tokenizer.get_vocab_size())
+        every = self._every_term()
         by_length = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             part = by_length[start : start + TEXTS_AT_ONCE]
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(self.device.type, torch.bfloat16):
                 made = self._encode([texts[place] for place in part], every)
             for row, place in enumerate(part):
                 states = made.states[row][made.mask[row].bool()]
                 found[place] = Read(made.dense[row], states.half(), made.terms[row].half().to_sparse())
         return [found[place] for place in range(len(texts))]
+
+    def _every_term(self) -> Tensor:
+        return torch.arange(self.tokenizer.get_vocab_size(), device=self.device)
 
     def parameter_groups(self, dense_rate: float, sparse_rate: float) -> list[dict[str, Any]]:
         """What is trained: all but the lowest layers, which keep what pre-training knew about rare words."""

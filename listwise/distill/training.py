@@ -81,7 +81,7 @@ def _loss(student: Student, batch: Sequence[Lesson], temperature: float) -> Tens
     start = 0
     for row, lesson in enumerate(batch):
         end = start + len(lesson.passages)
-        wanted = torch.softmax(torch.from_numpy(lesson.utilities), dim=0)
+        wanted = torch.softmax(torch.from_numpy(lesson.utilities).to(scores), dim=0)
         own = own - (wanted * torch.log_softmax(scores[row, start:end] / temperature, dim=0)).sum()
         start = end
     return own / len(batch)

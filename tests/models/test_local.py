@@ -17,7 +17,7 @@ import pytest
 
 from listwise.errors import ConfigError, MissingExtra, UnknownModel
 from listwise.models.base import Scorer
-from listwise.models.local import load_scorer
+from listwise.models.local import OWN, load_scorer
 from listwise.models.scorers.memory import ENTRY_BYTES, Memory
 from listwise.models.scorers.passages import Array
 
@@ -46,6 +46,16 @@ def test_the_embedded_cross_encoder_finds_it_too() -> None:
     assert max(range(3), key=lambda place: scores[place]) == 1
     assert scorer.name == "embedded-cross"
     assert scorer.score(QUERY, PASSAGES[:1]) == scores[:1], "whatever else is asked for"
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_comes_with_the_package_is_small(name: str) -> None:
+    assert sum(path.stat().st_size for path in OWN[name].iterdir() if path.is_file()) <= 24_000_000
+
+
+def test_only_a_model_with_judgements_it_has_not_seen_gives_probabilities() -> None:
+    assert load_scorer("embedded").calibration is not None
+    assert load_scorer("embedded-cross").calibration is None
 
 
 def test_embedded_tells_meaning_without_shared_words(embedded: Scorer) -> None:
