@@ -79,7 +79,8 @@ class Offering:
     def _played(self, depth: int, votes: int) -> tuple[int, int]:
         """Prompts, and passages in them."""
         measures = self._policy.measures
-        measures["ballot"] = replace(measures["ballot"], votes=votes)
+        if votes != 1:
+            measures["ballot"] = replace(measures["ballot"], votes=votes)
         windows = windows_of(play(make(self._llm.strategy, **measures), depth, lambda window: None))
         return len(windows), sum(map(len, windows))
 
