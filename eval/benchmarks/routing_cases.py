@@ -2,6 +2,7 @@
 
     python -m eval.benchmarks.routing_cases --data DIR --collections dl21 dl23 --out FILE
     python -m eval.benchmarks.routing_cases --data DIR --collections dl19 --recorded --out FILE
+    python -m eval.benchmarks.routing_cases --data DIR --collections cranfield --seeds 1 --out FILE
 
 BM25's top 100, scored by the embedded model; the LLM reads it by the adaptive strategy, as deep as each option
 says. The LLM is a **simulation** (``sim/...``, each kind with several seeds), or, with ``--recorded``, the recorded
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--collections", nargs="+", required=True)
     parser.add_argument("--recorded", action="store_true", help="recorded rankings in place of simulated LLMs")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"of each simulated LLM [{SEEDS}]")
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--scores", type=Path, help="keep the model's scores in this folder")
     parser.add_argument("--out", type=Path, required=True)
@@ -57,13 +59,14 @@ def main() -> None:
     cases: list[Case] = []
     for name in chosen.collections:
         scores = rescored(chosen.data, name, chosen.model, chosen.scores)
-        cases += cases_of(chosen.data / name, scores, load_scorer(chosen.model).calibration, chosen.recorded)
+        seeds = None if chosen.recorded else chosen.seeds
+        cases += cases_of(chosen.data / name, scores, load_scorer(chosen.model).calibration, seeds)
     write_cases(chosen.out, cases)
     print(f"{chosen.out}: {len(cases)} cases of {len({case.query for case in cases})} queries")
 
 
-def cases_of(path: Path, scores: Scores, calibration: Calibration | None, recorded: bool) -> Iterator[Case]:
-    """All cases of a collection."""
+def cases_of(path: Path, scores: Scores, calibration: Calibration | None, seeds: int | None) -> Iterator[Case]:
+    """All cases of a collection: of so many seeds of each simulated LLM, or, without, of the recorded LLMs."""
     judged = Judged(path)
     ranked = {
         qid: dict(sorted(each.items(), key=lambda one: -one[1])[:DEPTH])
@@ -74,7 +77,7 @@ def cases_of(path: Path, scores: Scores, calibration: Calibration | None, record
     local = judged.ndcg({prior.qid: prior.docids for prior in priors})
     signals = {prior.qid: read_signals(judged.collection, prior, calibration) for prior in priors}
     meter = Meter(judged, default_prompt("openai/gpt-4o", question_of(STRATEGY), WINDOW))
-    for llm, played in _recorded(path, priors) if recorded else _simulated(judged, priors):
+    for llm, played in _recorded(path, priors) if seeds is None else _simulated(judged, priors, seeds):
         measured = [judged.ndcg({one.prior.qid: one.docids for one in each}) for each in played]
         for at, prior in enumerate(priors):
             outcomes = tuple(
@@ -99,10 +102,10 @@ def read_signals(collection: Collection, prior: Prior, calibration: Calibration 
     )
 
 
-def _simulated(judged: Judged, priors: Sequence[Prior]) -> Iterator[tuple[str, list[list[Played]]]]:
+def _simulated(judged: Judged, priors: Sequence[Prior], seeds: int) -> Iterator[tuple[str, list[list[Played]]]]:
     """Plays by option."""
     for kind in KINDS:
-        for seed in range(SEEDS):
+        for seed in range(seeds):
             ranker = SimulatedRanker(replace(PRESETS[kind], seed=seed), judged.collection.qrels)
             question = question_of(STRATEGY)
             yield (
