@@ -52,10 +52,8 @@ def curve(
     screen = output()
     for at, sample in enumerate(found):
         screen.print("\n" * bool(at) + headline(sample), soft_wrap=True)
-        screen.print(_compared(sample))
-        screen.print(_budgets(sample))
-        for line in _calibration(sample):
-            screen.print(line, soft_wrap=True)
+        for part in (*_compared(sample), _budgets(sample), *_calibration(sample)):
+            screen.print(part, soft_wrap=isinstance(part, str))
 
 
 def read_samples(files: Sequence[str], router: str, llm: str | None) -> list[Sample]:
@@ -86,7 +84,7 @@ def spread(interval: Interval | None, digits: int = 4, sign: str = "+") -> str:
     """A number with its interval; a dash where there is none."""
     if interval is None:
         return "-"
-    low, high = (f"{end:{sign}.{digits - 1}f}" for end in (interval.low, interval.high))
+    low, high = (f"{end:{sign}.{max(2, digits - 1)}f}" for end in (interval.low, interval.high))
     return f"{interval.mean:{sign}.{digits}f} ({low} to {high})"
 
 
@@ -109,7 +107,7 @@ def _draw(found: Sequence[Sample], out: str | None, calibrated: str | None) -> N
             click.echo(f"written to {path}", err=True)
 
 
-def _compared(sample: Sample) -> Table:
+def _compared(sample: Sample) -> Iterator[Table | str]:
     from listwise.eval.routing import compare, curves
 
     found = compare(sample)
@@ -127,19 +125,21 @@ def _compared(sample: Sample) -> Table:
         table.add_row(f"{each.share:.0%}", f"{cost:.4g}", *reached, *differences, *ratios)
     everything = f"{sample.local + sample.gains.mean():.4f}"
     table.add_row("100%", f"{sample.nano_usd.mean() / 1e6:.4g}", *[everything] * 4)
+    yield table
     if found[0].gains["random"].low <= 0:
-        table.caption = "random's gain is not clearly above zero: no multiple of it means anything"
-    return table
+        yield "random's gain is not clearly above zero: no multiple of it means anything"
 
 
 def _budgets(sample: Sample) -> Table:
-    """The router with the depth left to it."""
-    from listwise.eval.routing import SHARES, by_budget
+    """With the depth left to the router."""
+    from listwise.eval.routing_budgets import compare_budgets
 
-    told = by_budget(sample, SHARES)
-    table = table_of("budget, of the cost of all", "USD/1000", "escalated", "router, any depth")
-    for budget, usd, share, ndcg in zip(SHARES, told.usd, told.shares, told.ndcg, strict=True):
-        table.add_row(f"{budget:.0%}", f"{usd:.4g}", f"{share:.0%}", f"{ndcg:.4f}")
+    table = table_of("budget", "USD/1000", "escalated", "router", "random", "router - random")
+    table.title, table.title_justify = "any depth, under a budget in percent of the cost of all", "left"
+    for each in compare_budgets(sample):
+        routed = each.router
+        cells = [f"{routed.share:.0%}", f"{routed.ndcg:.4f}", f"{each.by_chance:.4f}", spread(each.over_chance)]
+        table.add_row(f"{each.budget:.0%}", f"{routed.usd:.4g}", *cells)
     return table
 
 
@@ -156,7 +156,8 @@ def _calibration(sample: Sample) -> Iterator[str]:
 
 
 def _told(sample: Sample) -> dict[str, Any]:
-    from listwise.eval.routing import by_budget, calibration, compare, curves
+    from listwise.eval.routing import calibration, compare, curves
+    from listwise.eval.routing_budgets import by_budget, compare_budgets
 
     return {
         "llm": sample.llm,
@@ -164,7 +165,8 @@ def _told(sample: Sample) -> dict[str, Any]:
         "collections": sample.collections,
         "queries": len(sample.rows),
         "local": sample.local,
-        "curves": [asdict(each) for each in (*curves(sample), by_budget(sample))],
+        "curves": [asdict(each) for each in (*curves(sample), *by_budget(sample))],
         "compared": [asdict(each) for each in compare(sample)],
+        "budgets": [asdict(each) for each in compare_budgets(sample)],
         "calibration": asdict(calibration(sample)),
     }

@@ -19,7 +19,6 @@ from listwise.eval.measures import Interval, bootstrap
 from listwise.routing.cases import Case, Outcome
 from listwise.routing.fitting import calibration_error
 from listwise.routing.gain import GainModel
-from listwise.routing.knapsack import allot
 from listwise.routing.offers import Offer, Option
 from listwise.routing.signals import Signals
 
@@ -189,7 +188,7 @@ def escalated(urgency: Floats, values: Floats, share: float, counts: Floats | No
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """nDCG@10 and dollars against the share escalated, or against a budget."""
+    """nDCG@10 and dollars against the share escalated, or against a budget: numbers of each, point by point."""
 
     name: str
     shares: tuple[float, ...]
@@ -209,54 +208,6 @@ def curves(sample: Sample, shares: Sequence[float] = GRID) -> list[Curve]:
         usd = [float(escalated(first, sample.nano_usd, share)[0]) / 1e6 for share in shares]
         found.append(Curve(name, tuple(shares), tuple(ndcg), tuple(usd)))
     return found
-
-
-def by_budget(sample: Sample, shares: Sequence[float] = GRID) -> Curve:
-    """The router under a budget, which it spends where a predicted gain is cheapest, at any depth.
-
-    Args:
-        shares: the budgets, as shares of what it costs to escalate all queries at full depth.
-    """
-    offers = [row.offers(row.predicted) for row in sample.rows]
-    told = [spent(sample, allot(offers, int(share * sample.nano_usd.sum())).taken) for share in shares]
-    return Curve(
-        "router, any depth",
-        tuple(each.share for each in told),
-        tuple(each.ndcg for each in told),
-        tuple(each.usd for each in told),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What became of a sample whose queries took some offers."""
-
-    share: float
-    """Of the queries, escalated."""
-    nano_usd: int
-    """In all."""
-    by_query: tuple[float, ...]
-    """nDCG@10."""
-
-    @property
-    def ndcg(self) -> float:
-        """Mean."""
-        return float(np.mean(self.by_query))
-
-    @property
-    def usd(self) -> float:
-        """For a thousand queries."""
-        return self.nano_usd / len(self.by_query) / 1e6
-
-
-def spent(sample: Sample, taken: Sequence[Offer | None]) -> Spent:
-    """What was reached by options taken, one a query or None, and what they did cost."""
-    reached, nano_usd = [], 0
-    for row, offer in zip(sample.rows, taken, strict=True):
-        outcome = next((each for each in row.options if offer and each.option == offer.option), None)
-        reached.append(outcome.ndcg if outcome else row.case.local)
-        nano_usd += outcome.nano_usd if outcome else 0
-    return Spent(sum(offer is not None for offer in taken) / len(taken), nano_usd, tuple(reached))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from listwise.errors import MissingExtra
-from listwise.eval.routing import SHARES, Curve, Sample, by_budget, calibration, curves
+from listwise.eval.routing import SHARES, Curve, Sample, calibration, curves
+from listwise.eval.routing_budgets import by_budget
 
 STYLES = {
     "oracle": ("#7a7a7a", "-", 1.2),
     "random": ("#b5b5b5", "-", 1.2),
+    "random, any depth": ("#8f8f8f", (0, (2, 1.5)), 1.2),
     "margin": ("#d98200", "-", 1.6),
     "router": ("#0b5fa5", "-", 2.2),
     "router, any depth": ("#0b5fa5", (0, (2, 1.5)), 1.4),
 }
 """Colour, dashes and width of a curve; the later are drawn over the earlier."""
-NAMES = {"margin": "margin rule", "random": "random (expectation)"}
+NAMES = {"margin": "margin rule", "random": "random"}
 COLUMNS = 3
 PANEL = 3.6, 3.1
 """Inches."""
@@ -31,7 +33,7 @@ def draw_curves(found: Sequence[Sample], path: Path) -> None:
     """
     figure, panels = _panels(len(found))
     for sample, panel in zip(found, panels, strict=False):
-        told = {each.name: each for each in (*curves(sample), by_budget(sample))}
+        told = {each.name: each for each in (*curves(sample), *by_budget(sample))}
         for name, (colour, dashes, width) in STYLES.items():
             curve = told[name]
             panel.plot(curve.usd, curve.ndcg, color=colour, ls=dashes, lw=width, label=NAMES.get(name, name))
