@@ -10,6 +10,7 @@ import click
 
 from listwise.cli.route_curve import headline, read_samples, spread, table_of
 from listwise.errors import ConfigError
+from listwise.spend.money import MOST_USD, nano_usd_down
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,17 +23,15 @@ if TYPE_CHECKING:
     from listwise.routing.goals import Goal
 
 
-class _Usd(click.ParamType):
-    name = "usd"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        try:
-            amount = Decimal(value)
-        except ArithmeticError:
-            amount = Decimal(-1)
-        if not amount.is_finite() or amount < 0:
-            self.fail(f"{value!r} is no amount of dollars", param, ctx)
-        return amount
+def usd(text: str) -> Decimal:
+    """An amount of dollars that may be spent."""
+    try:
+        amount = Decimal(text)
+    except ArithmeticError:
+        amount = Decimal(-1)
+    if not amount.is_finite() or not 0 <= amount <= MOST_USD:
+        raise ValueError(text)
+    return amount
 
 
 @click.command("simulate")
@@ -40,7 +39,7 @@ class _Usd(click.ParamType):
 @click.option("--router", default="default", metavar="ROUTER", help="A name or a file. [default]")
 @click.option("--llm", metavar="NAME", help="This one's cases only, as sim/strong. [all]")
 @click.option("--escalate", "share", type=click.FloatRange(0, 1), metavar="SHARE", help="So many of the queries.")
-@click.option("--point", type=_Usd(), metavar="USD", help="Worth of 0.01 of nDCG@10.")
+@click.option("--point", type=usd, metavar="USD", help="Worth of 0.01 of nDCG@10.")
 @click.option("--max-loss", type=click.FloatRange(0, 1, True, True), help="Mean nDCG@10 lost at most, as 0.01.")
 @click.option(
     "--confidence",
@@ -48,7 +47,7 @@ class _Usd(click.ParamType):
     default=0.9,
     help="How sure --max-loss is to hold. [0.9]",
 )
-@click.option("--budget-total", type=_Usd(), metavar="USD", help="For all queries of the cases.")
+@click.option("--budget-total", type=usd, metavar="USD", help="For all queries of the cases.")
 @click.option("--json", "as_json", is_flag=True, help="The figures, for programs.")
 def simulate(
     files: tuple[str, ...],
@@ -104,7 +103,6 @@ def _goal(
 ) -> Goal:
     from listwise.offering import safe, usual
     from listwise.routing.goals import Dollars, Price, Share
-    from listwise.spend.money import nano_usd_down
 
     if share is not None:
         return Share(share)
