@@ -1,6 +1,7 @@
 """Whether the router's guarantee holds: thresholds fitted on resampled cases, measured where the truth is known.
 
-    python -m eval.benchmarks.guarantee --cases FILE [--signal NAME] [--option N] [--alpha 0.01] [--confidence 0.9]
+    python -m eval.benchmarks.guarantee --cases FILE [--router NAME | --signal NAME] [--option N]
+        [--alpha 0.01] [--confidence 0.9]
     python -m eval.benchmarks.guarantee --synthetic
 
 The cases are taken for the whole population of queries, so that the mean loss of every threshold in it is known.
@@ -11,8 +12,9 @@ where nothing could), and the true mean loss; by the betting test, and for compa
 losses in [-1, 1], and in [0, 1] where what the local tier does better counts as nothing.
 
 FILE has a JSON object a line: ``local``, ``options`` with ``ndcg`` and ``nano_usd``, and ``predicted``, the gain,
-or ``signals``, of which one is named. The thresholds that are tried are the router's own for a predicted gain, and
-40 quantiles in the population for a signal, which is turned so that more of it means more gain.
+or ``signals``, of which one is named, or all are read by a router. The thresholds that are tried are the router's
+own for a predicted gain, and 40 quantiles in the population for a signal, which is turned so that more of it means
+more gain.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from random import Random
 from statistics import correlation, fmean, quantiles
 from typing import Any, NamedTuple
 
+from listwise.routing.gain import GainModel
 from listwise.routing.guarantee import THRESHOLDS, PValue, betting, guarantee
 
 SIZES = (50, 200, 300, 500, 1000, 2000)
@@ -59,7 +62,11 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--cases", type=Path, help="JSON lines, one a query")
     source.add_argument("--synthetic", action="store_true", help="populations that are made up")
-    parser.add_argument("--signal", help="stands in for the predicted gain")
+    predicting = parser.add_mutually_exclusive_group()
+    predicting.add_argument("--signal", help="stands in for the predicted gain")
+    predicting.add_argument(
+        "--router", help="predicts gains from the signals: of the best option, as a policy does"
+    )
     parser.add_argument(
         "--option", type=int, help="which of the options is always escalating, from 0 [the dearest]"
     )
@@ -69,7 +76,9 @@ def main() -> None:
     parser.add_argument("--calibration", type=int, nargs="+", help="cases a trial [several]")
     chosen = parser.parse_args()
     populations = (
-        synthetic(chosen.alpha) if chosen.synthetic else [read(chosen.cases, chosen.signal, chosen.option)]
+        synthetic(chosen.alpha)
+        if chosen.synthetic
+        else [read(chosen.cases, chosen.signal, chosen.option, chosen.router)]
     )
     print(f"alpha {chosen.alpha:g}, confidence {chosen.confidence:g}, {chosen.trials} trials\n")
     print(HEAD)
@@ -125,10 +134,14 @@ def true_of(population: Population, threshold: float) -> tuple[float, float]:
     return 1 - len(kept) / len(population.gains), sum(kept) / len(population.gains)
 
 
-def read(path: Path, signal: str | None, option: int | None) -> Population:
+def read(path: Path, signal: str | None, option: int | None, router: str | None = None) -> Population:
     """The cases of a file as a population."""
     cases: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines() if line]
     gains = [_always(case["options"], option)["ndcg"] - case["local"] for case in cases]
+    if router is not None:
+        model = GainModel.read(router)
+        said = [max(model.predict(case["signals"]).values()) for case in cases]
+        return Population(f"{path.stem} by {router}", said, gains, THRESHOLDS)
     if signal is None:
         return Population(path.stem, [case["predicted"] for case in cases], gains, THRESHOLDS)
     seen = [case["signals"][signal] for case in cases]

@@ -44,8 +44,10 @@ def test_a_share_by_hand(folder: Path) -> None:
     assert ours["over_never"]["mean"] == pytest.approx(0.1)
     assert ours["over_always"]["mean"] == pytest.approx(0.1)
     assert told["oracle, same money"]["ndcg"] == pytest.approx(0.6)
-    assert told["never"]["ndcg"] == pytest.approx(0.5) and told["never"]["nano_usd"] == 0
-    assert told["always"]["ndcg"] == pytest.approx(0.5) and told["always"]["nano_usd"] == 12_000_000
+    assert told["never"]["ndcg"] == pytest.approx(0.5)
+    assert told["never"]["nano_usd"] == 0
+    assert told["always"]["ndcg"] == pytest.approx(0.5)
+    assert told["always"]["nano_usd"] == 12_000_000
 
 
 def test_a_price_by_hand(folder: Path) -> None:
@@ -60,7 +62,8 @@ def test_a_budget_holds(folder: Path) -> None:
         told = rows(folder, "--budget-total", usd, cases="many.jsonl")
         ours, best = told[f"--budget-total {usd}"], told["oracle, same money"]
         assert ours["nano_usd"] <= float(usd) * 1e9
-        assert best["nano_usd"] <= ours["nano_usd"] and best["ndcg"] >= ours["ndcg"] - 0.002
+        assert best["nano_usd"] <= ours["nano_usd"]
+        assert best["ndcg"] >= ours["ndcg"] - 0.002
 
 
 def test_a_loss_that_cannot_be_promised_escalates_all(folder: Path) -> None:
@@ -70,12 +73,12 @@ def test_a_loss_that_cannot_be_promised_escalates_all(folder: Path) -> None:
 
 
 def test_a_loss_that_can_be_promised(folder: Path) -> None:
-    ours = rows(folder, "--max-loss", "0.2", cases="many.jsonl")["--max-loss 0.2"]
+    ours = rows(folder, "--max-loss", "0.1", cases="many.jsonl")["--max-loss 0.1"]
     assert 0 < ours["escalated"] < 1
 
 
 def test_by_default_as_rerank_does(folder: Path) -> None:
-    """The router says nothing of shares, so what is not expected to lose is escalated: all but c's like."""
+    """The router knows no shares, so what is not expected to lose is escalated."""
     write_cases(folder / "two.jsonl", [case("a", 1.0, (0.1, 0.3)), case("c", -2.0, (0.1, 0.1))])
     assert rows(folder, cases="two.jsonl")["auto"]["escalated"] == 0.5
 

@@ -124,7 +124,8 @@ def test_seeds_are_averaged_and_llms_are_apart() -> None:
         case("a", 0.0, (0.4, 0.4), llm="gpt"),
     ]
     simulated, real = samples(cases, router())
-    assert simulated.label == "sim/strong (simulated)" and real.label == "gpt"
+    assert simulated.label == "sim/strong (simulated)"
+    assert real.label == "gpt"
     (row,) = simulated.rows
     assert row.gains == pytest.approx((0.1, 0.2))
     assert row.predicted == pytest.approx((0.05, 0.1))
@@ -141,15 +142,18 @@ def test_a_router_that_cannot_tell_is_chance() -> None:
     sample = one(drawn(25), router((0.0, 0.0)))
     for found in compare(sample):
         assert (found.over_random.low, found.over_random.high) == pytest.approx((0.0, 0.0))
-        assert found.times_random is not None and found.times_random.mean == pytest.approx(1.0)
+        assert found.times_random is not None
+        assert found.times_random.mean == pytest.approx(1.0)
 
 
 def test_a_router_that_can_tell_is_above_chance_and_below_hindsight() -> None:
     found = compare(one(drawn(60)))
     for each in found:
         assert each.over_random.low > 0
-        assert each.times_random is not None and each.times_random.low > 1
-        assert each.of_oracle is not None and 0.8 < each.of_oracle.low <= each.of_oracle.mean <= 1
+        assert each.times_random is not None
+        assert each.times_random.low > 1
+        assert each.of_oracle is not None
+        assert 0.8 < each.of_oracle.low <= each.of_oracle.mean <= 1
     assert [each.share for each in found] == [0.1, 0.2, 0.3, 0.5]
 
 
@@ -162,7 +166,8 @@ def test_no_multiple_of_what_is_not_clearly_above_zero() -> None:
 def test_calibration() -> None:
     cases = [case(f"q{at}", at / 10, (0.0, 0.1 + at / 100)) for at in range(20)]
     right = calibration(one(cases))
-    assert right.error == pytest.approx(0) and len(right.bins) == 5
+    assert right.error == pytest.approx(0)
+    assert len(right.bins) == 5
     assert [place for place, _ in right.bins] == sorted(place for place, _ in right.bins)
     assert calibration(one(cases, router((0.0, 0.0)))).error == pytest.approx(0.095)
 
@@ -193,9 +198,11 @@ def test_what_offers_came_to() -> None:
 def test_blind_money_goes_into_queries_first_and_into_depth_then() -> None:
     sample = one(three())
     share, reached = blindly(sample, 1_500_000)
-    assert share == pytest.approx(0.5) and reached == pytest.approx([0.55, 0.6, 0.5])
+    assert share == pytest.approx(0.5)
+    assert reached == pytest.approx([0.55, 0.6, 0.5])
     share, reached = blindly(sample, 3_000_000 + 4_500_000)
-    assert share == 1 and reached == pytest.approx([0.7, 0.6, 0.35])
+    assert share == 1
+    assert reached == pytest.approx([0.7, 0.6, 0.35])
     assert blindly(sample, 1e9)[1] == pytest.approx(everything(sample).by_query)
 
 
