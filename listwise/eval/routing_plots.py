@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from listwise.errors import MissingExtra
+from listwise.errors import ConfigError, MissingExtra
 from listwise.eval.routing import SHARES, Curve, Sample, calibration, curves
 from listwise.eval.routing_budgets import by_budget
 
@@ -30,6 +30,7 @@ def draw_curves(found: Sequence[Sample], path: Path) -> None:
 
     Raises:
         MissingExtra: matplotlib is not installed.
+        ConfigError: the file cannot be written, or its name ends in no form that can be drawn.
     """
     figure, panels = _panels(len(found))
     for sample, panel in zip(found, panels, strict=False):
@@ -56,6 +57,7 @@ def draw_calibration(found: Sequence[Sample], path: Path) -> None:
 
     Raises:
         MissingExtra: matplotlib is not installed.
+        ConfigError: the file cannot be written, or its name ends in no form that can be drawn.
     """
     figure, panels = _panels(len(found))
     for sample, panel in zip(found, panels, strict=False):
@@ -112,5 +114,8 @@ def _panels(count: int) -> tuple[Any, list[Any]]:
 def _save(figure: Any, path: Path) -> None:
     from matplotlib import rc_context
 
-    with rc_context({"svg.hashsalt": "listwise", "svg.fonttype": "none"}):
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
+    try:
+        with rc_context({"svg.hashsalt": "listwise", "svg.fonttype": "none"}):
+            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be drawn: {error}") from error

@@ -91,6 +91,13 @@ def test_drawing_needs_an_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         run(folder, "curve", "--cases", folder / "told.jsonl", "--out", folder / "curve.svg")
 
 
+@pytest.mark.parametrize("name", ["curve.docx", "missing/curve.svg"])
+def test_drawing_where_that_cannot_be(folder: Path, name: str) -> None:
+    pytest.importorskip("matplotlib")
+    with pytest.raises(ConfigError, match="cannot be drawn"):
+        run(folder, "curve", "--cases", folder / "told.jsonl", "--out", folder / name)
+
+
 def test_no_cases(folder: Path) -> None:
     (folder / "empty.jsonl").write_text("")
     with pytest.raises(InputError, match="no routing cases"):
