@@ -104,14 +104,19 @@ def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal:
     if policy.point_usd is not None:
         return Price(nano_usd_down(policy.point_usd))
     if policy.max_loss is not None:
-        return _safe(model, policy.max_loss, policy.confidence)
+        return safe(model, policy.max_loss, policy.confidence)
     if policy.budget_total_usd is not None and priced:
         return Dollars(_left(purse, nano_usd_down(policy.budget_total_usd)))
+    return fitted_threshold(model)
+
+
+def fitted_threshold(model: GainModel) -> Goal:
+    """Where nothing says what a gain is worth."""
     why = f"that {AUTO_SHARE:.0%} of the queries reach which the router was fitted on"
     return Threshold(partial(model.threshold, AUTO_SHARE), why)
 
 
-def _safe(model: GainModel, most: float, confidence: float) -> Goal:
+def safe(model: GainModel, most: float, confidence: float) -> Goal:
     """Under a guarantee, which is of the best option; of one that a policy cuts short, the same share is taken."""
     predicted, realised = zip(*model.held_out, strict=True) if model.held_out else ((), ())
     found = guarantee(predicted, realised, alpha=most, confidence=confidence)
