@@ -107,10 +107,10 @@ def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal:
         return safe(model, policy.max_loss, policy.confidence)
     if policy.budget_total_usd is not None and priced:
         return Dollars(_left(purse, nano_usd_down(policy.budget_total_usd)))
-    return usual(model)
+    return fitted_threshold(model)
 
 
-def usual(model: GainModel) -> Goal:
+def fitted_threshold(model: GainModel) -> Goal:
     """Where nothing says what a gain is worth."""
     why = f"that {AUTO_SHARE:.0%} of the queries reach which the router was fitted on"
     return Threshold(partial(model.threshold, AUTO_SHARE), why)

@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 @click.command("curve")
 @click.option("--cases", "files", multiple=True, required=True, metavar="FILE", help="See route fit --keep-cases.")
 @click.option("--router", default="default", metavar="ROUTER", help="A name or a file. [default]")
-@click.option("--llm", metavar="NAME", help="This one's cases only, as sim/strong. [all]")
+@click.option("--llm", "llms", multiple=True, metavar="NAME", help="Its cases only; may be repeated. [all]")
 @click.option("--out", metavar="FILE", help="Draw the curves, as in curve.svg.")
 @click.option("--calibration", "calibrated", metavar="FILE", help="Draw realised against predicted gains.")
 @click.option("--json", "as_json", is_flag=True, help="All figures, for programs.")
 def curve(
-    files: tuple[str, ...], router: str, llm: str | None, out: str | None, calibrated: str | None, as_json: bool
+    files: tuple[str, ...],
+    router: str,
+    llms: tuple[str, ...],
+    out: str | None,
+    calibrated: str | None,
+    as_json: bool,
 ) -> None:
     """nDCG@10 against dollars, as more and more queries are escalated.
 
@@ -43,7 +48,7 @@ def curve(
     """
     from listwise.cli.screen import output
 
-    found = read_samples(files, router, llm)
+    found = read_samples(files, router, llms)
     if out is not None or calibrated is not None:
         _draw(found, out, calibrated)
     if as_json:
@@ -56,11 +61,11 @@ def curve(
             screen.print(part, soft_wrap=isinstance(part, str))
 
 
-def read_samples(files: Sequence[str], router: str, llm: str | None) -> list[Sample]:
+def read_samples(files: Sequence[str], router: str, llms: Sequence[str]) -> list[Sample]:
     """What files of cases hold, with a router's predictions.
 
     Raises:
-        ConfigError: there is no such router, or the cases have no such LLM.
+        ConfigError: there is no such router, or the cases are of other LLMs.
         InputError: a file cannot be read, or its cases cannot be compared.
     """
     from listwise.eval.routing import samples
@@ -69,9 +74,9 @@ def read_samples(files: Sequence[str], router: str, llm: str | None) -> list[Sam
 
     model = GainModel.read(router)
     found = samples([case for file in files for case in read_cases(Path(file))], model)
-    chosen = [sample for sample in found if llm in (None, sample.llm)]
+    chosen = [sample for sample in found if not llms or sample.llm in llms]
     if not chosen:
-        raise ConfigError(f"no cases of {llm!r}: there are {', '.join(sample.llm for sample in found)}")
+        raise ConfigError(f"no cases of {', '.join(llms)}: there are {', '.join(sample.llm for sample in found)}")
     return chosen
 
 

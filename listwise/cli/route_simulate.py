@@ -37,7 +37,7 @@ def usd(text: str) -> Decimal:
 @click.command("simulate")
 @click.option("--cases", "files", multiple=True, required=True, metavar="FILE", help="See route fit --keep-cases.")
 @click.option("--router", default="default", metavar="ROUTER", help="A name or a file. [default]")
-@click.option("--llm", metavar="NAME", help="This one's cases only, as sim/strong. [all]")
+@click.option("--llm", "llms", multiple=True, metavar="NAME", help="Its cases only; may be repeated. [all]")
 @click.option("--escalate", "share", type=click.FloatRange(0, 1), metavar="SHARE", help="So many of the queries.")
 @click.option("--point", type=usd, metavar="USD", help="Worth of 0.01 of nDCG@10.")
 @click.option("--max-loss", type=click.FloatRange(0, 1, True, True), help="Mean nDCG@10 lost at most, as 0.01.")
@@ -52,7 +52,7 @@ def usd(text: str) -> Decimal:
 def simulate(
     files: tuple[str, ...],
     router: str,
-    llm: str | None,
+    llms: tuple[str, ...],
     share: float | None,
     point: Decimal | None,
     max_loss: float | None,
@@ -78,7 +78,7 @@ def simulate(
     given = [name for name, value in aims.items() if value is not None]
     if len(given) > 1:
         raise ConfigError(f"{' and '.join(given)} each say which queries are escalated: leave all but one out")
-    found = read_samples(files, router, llm)
+    found = read_samples(files, router, llms)
     if given and given[0] in ("--point", "--budget-total") and not all(sample.nano_usd.any() for sample in found):
         raise ConfigError(f"{given[0]} weighs gains against dollars, and the cases name none")
     goal = _goal(GainModel.read(router), share, point, max_loss, confidence, budget_total)
@@ -101,7 +101,7 @@ def _goal(
     confidence: float,
     budget_total: Decimal | None,
 ) -> Goal:
-    from listwise.offering import safe, usual
+    from listwise.offering import fitted_threshold, safe
     from listwise.routing.goals import Dollars, Price, Share
 
     if share is not None:
@@ -113,7 +113,7 @@ def _goal(
     if budget_total is not None:
         left = nano_usd_down(budget_total)
         return Dollars(lambda: left)
-    return usual(model)
+    return fitted_threshold(model)
 
 
 def _rows(sample: Sample, goal: Goal, name: str) -> Iterator[tuple[str, Spent]]:

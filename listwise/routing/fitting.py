@@ -26,9 +26,9 @@ REPEATS = 5
 PENALTIES = tuple(float(each) for each in np.geomspace(10, 30_000, 8))
 """Ridge penalties that are tried, in queries; the largest leave a direction in which each signal counts as
 much as it correlates by itself, which calibration then scales (one step of partial least squares)."""
-CORE = ("margin", "entropy", "skew", "top_spread", "likely", "second_scorer")
-"""Signals that are used where few queries are known: chosen on DL21 and DL23, where they predict better (r = .30,
-cross-fitted) than all together do (.23)."""
+CORE = ("margin", "entropy", "skew", "likely", "second_scorer")
+"""Signals that are used where few queries are known: those that told gains apart both on DL21 and on DL23. Each of
+the others told nothing on one of them, and all together predict worse than these."""
 MANY = 1000
 """Queries from which on all signals are used, and predictions are calibrated by a curve of any rising form; of
 fewer, by a straight line."""
