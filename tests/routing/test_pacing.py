@@ -81,7 +81,8 @@ def test_no_stream_and_no_error_breaks_the_cap(
     pacer = Pacer(cap, START)
     spent = dict.fromkeys(range(3), 0)
     open_bills: list[tuple[int, Offer, int]] = []
-    for at, (when, offered, share, delay) in enumerate(sorted(stream, key=lambda each: each[0])):
+    for at, (since, offered, share, delay) in enumerate(sorted(stream, key=lambda each: each[0])):
+        when = (START + since) - START  # as the clock has it, so that both mean the same day
         for due, offer, cost in [each for each in open_bills if each[0] <= at]:
             pacer.settled(START + when, offer, cost)
             spent[int(when // DAY_S)] += cost
