@@ -63,8 +63,9 @@ def simulate(
     """What a policy would have done with queries of which it is known what an LLM gains.
 
     Next to escalating none and all of them, to the same money spent blindly, and to an oracle, which knows what
-    will be gained, with the same money. Without --escalate, --point, --max-loss or --budget-total: as
-    ``listwise rerank`` does by itself. Nothing is asked, and nothing is spent.
+    will be gained, with the same money. The policy goes by the costs that can be foreseen, and pays what the cases
+    did cost; where a budget runs out, queries stay local. Without --escalate, --point, --max-loss or
+    --budget-total: as ``listwise rerank`` does by itself. Nothing is asked, and nothing is spent.
 
     \b
     Examples:
@@ -83,7 +84,8 @@ def simulate(
         raise ConfigError(f"{given[0]} weighs gains against dollars, and the cases name none")
     goal = _goal(GainModel.read(router), share, point, max_loss, confidence, budget_total)
     name = f"{given[0]} {aims[given[0]]}" if given else "auto"
-    results = {sample.llm: dict(_rows(sample, goal, name)) for sample in found}
+    most = None if budget_total is None else nano_usd_down(budget_total)
+    results = {sample.llm: dict(_rows(sample, goal, name, most)) for sample in found}
     if as_json:
         click.echo(json.dumps([_told(sample, results[sample.llm]) for sample in found], ensure_ascii=False))
         return
@@ -116,16 +118,17 @@ def _goal(
     return fitted_threshold(model)
 
 
-def _rows(sample: Sample, goal: Goal, name: str) -> Iterator[tuple[str, Spent]]:
-    from listwise.eval.routing_budgets import Spent, blindly, everything, in_hindsight, offered, spent
+def _rows(sample: Sample, goal: Goal, name: str, most: int | None) -> Iterator[tuple[str, Spent]]:
+    from listwise.eval.routing_budgets import Spent, afforded, blindly, everything, in_hindsight, offered, spent
 
-    chosen = spent(sample, [choice.offer for choice in goal.choose_all(offered(sample))])
-    escalated, reached = blindly(sample, chosen.nano_usd)
+    taken = [choice.offer for choice in goal.choose_all(offered(sample))]
+    chosen = spent(sample, taken if most is None else afforded(sample, taken, most))
+    share, reached = blindly(sample, chosen.nano_usd)
     yield "never", spent(sample, [None] * len(sample.rows))
     yield "always", everything(sample)
     yield name, chosen
     if sample.nano_usd.any():
-        yield "blindly, same money", Spent(escalated, chosen.nano_usd, tuple(reached.tolist()))
+        yield "blindly, same money", Spent(share, chosen.nano_usd, tuple(reached.tolist()))
         yield "oracle, same money", in_hindsight(sample, chosen)
     else:
         yield "oracle, same share", in_hindsight(sample, chosen)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from listwise.errors import InputError
 from listwise.eval.measures import Interval, bootstrap
+from listwise.offering import PASSAGE_TOKENS, PROMPT_TOKENS
 from listwise.routing.cases import Case, Outcome
 from listwise.routing.fitting import calibration_error
 from listwise.routing.gain import GainModel
@@ -28,6 +29,8 @@ ORDERS = ("router", "random", "margin", "oracle")
 """Largest predicted gain first; by chance; smallest margin first; largest realised gain first."""
 SHARES = (0.1, 0.2, 0.3, 0.5)
 """Of the queries, at which orders are compared."""
+WINDOW = 20
+"""Passages of a prompt, as far as its cost is foreseen."""
 GRID = tuple(at / 50 for at in range(51))
 RESAMPLES = 4000
 BINS = 5
@@ -50,11 +53,15 @@ class Row:
         """Realised, for each option."""
         return tuple(map(self.case.gain, self.options))
 
-    def offers(self, gains: Sequence[float]) -> tuple[Offer, ...]:
-        """The options, with gains that somebody thinks they have, at what they did cost."""
-        return tuple(
-            Offer(outcome.option, gain, outcome.nano_usd) for outcome, gain in zip(self.options, gains, strict=True)
-        )
+    @property
+    def nano_usd(self) -> tuple[int, ...]:
+        """What each option did cost."""
+        return tuple(outcome.nano_usd for outcome in self.options)
+
+    def offers(self, gains: Sequence[float], nano_usd: Sequence[float]) -> tuple[Offer, ...]:
+        """The options, with what somebody thinks that each gains and costs."""
+        told = zip(self.options, gains, nano_usd, strict=True)
+        return tuple(Offer(outcome.option, gain, round(cost)) for outcome, gain, cost in told)
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,17 @@ class Sample:
     @cached_property
     def nano_usd(self) -> Floats:
         """[queries], of the deepest option."""
-        return np.array([row.options[-1].nano_usd for row in self.rows], np.float64)
+        return np.array([row.nano_usd[-1] for row in self.rows], np.float64)
+
+    @cached_property
+    def foreseen(self) -> Floats:
+        """[queries, options], nano-dollars as far as a router knows them: an option's mean, in proportion to the
+        length of a query's passages. How often an LLM must be asked until an order is settled, nobody foresees."""
+        means = np.array([row.nano_usd for row in self.rows], np.float64).mean(axis=0)
+        lengths = np.array([_length(row.case.signals) for row in self.rows])
+        known = np.isfinite(lengths)
+        average = lengths[known].mean() if known.any() else 1.0
+        return np.asarray(np.where(known, lengths / average, 1.0)[:, None] * means, np.float64)
 
     @cached_property
     def urgency(self) -> Mapping[str, Floats]:
@@ -154,6 +171,12 @@ def _row(cases: Sequence[Case], model: GainModel) -> Row:
     return Row(cases[0], tuple(outcomes), _predicted(model, cases[0].signals, options))
 
 
+def _length(signals: Signals) -> float:
+    """Tokens for each passage of a prompt, as `listwise.offering` counts; not a number where that is unknown."""
+    passages = max(1.0, min(20.0, signals.get("candidates", 20.0)))
+    return PROMPT_TOKENS / WINDOW + PASSAGE_TOKENS + signals.get("tokens", np.nan) / passages
+
+
 def _predicted(model: GainModel, signals: Signals, options: Sequence[Option]) -> tuple[float, ...]:
     """For options that the model was not fitted on, of the next deeper one that it was, or of its deepest."""
     known = model.predict(signals)
@@ -178,7 +201,8 @@ def escalated(urgency: Floats, values: Floats, share: float, counts: Floats | No
     """
     times = np.ones((1, len(values))) if counts is None else counts
     order = np.argsort(-urgency, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(urgency[order]) != 0])
+    ranked = urgency[order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
     size = np.add.reduceat(times[:, order], starts, axis=1)
     total = np.add.reduceat(times[:, order] * values[order], starts, axis=1)
     before = np.cumsum(size, axis=1) - size
@@ -227,31 +251,34 @@ class Comparison:
 
 def compare(sample: Sample, shares: Sequence[float] = SHARES, *, seed: int = 0) -> list[Comparison]:
     """The router against the other orders, at each share."""
-    count = len(sample.rows)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float64)
-    times = np.concatenate([np.ones((1, count)), drawn])
+    times = resampled(len(sample.rows), seed)
     found = []
     for share in shares:
         told = {name: escalated(sample.urgency[name], sample.gains, share, times) for name in ORDERS}
-        gains = {name: _interval(each) for name, each in told.items()}
+        gains = {name: interval_of(each) for name, each in told.items()}
         ratios = [
-            _ratio(told["router"], told[name]) if gains[name].low > 0 else None for name in ("oracle", "random")
+            ratio_of(told["router"], told[name]) if gains[name].low > 0 else None for name in ("oracle", "random")
         ]
-        over_random, over_margin = (_interval(told["router"] - told[name]) for name in ("random", "margin"))
+        over_random, over_margin = (interval_of(told["router"] - told[name]) for name in ("random", "margin"))
         found.append(Comparison(share, gains, over_random, over_margin, *ratios))
     return found
 
 
-def _interval(values: Floats) -> Interval:
+def resampled(count: int, seed: int) -> Floats:
+    """[1 + resamples, queries]: how often each is in a resample. The first has each once."""
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    return np.concatenate([np.ones((1, count)), drawn])
+
+
+def interval_of(values: Floats) -> Interval:
     """Of the first, by the others, which are resamples."""
     low, high = np.quantile(values[1:], TAILS, method="nearest")
     return Interval(float(values[0]), float(low), float(high))
 
 
-def _ratio(ours: Floats, theirs: Floats) -> Interval:
+def ratio_of(ours: Floats, theirs: Floats) -> Interval:
     """Without end in the resamples where ``theirs`` is not above 0, which are few."""
-    return _interval(np.divide(ours, theirs, out=np.full_like(ours, np.inf), where=theirs > 0))
+    return interval_of(np.divide(ours, theirs, out=np.full_like(ours, np.inf), where=theirs > 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What becomes of dollars that a router spends, with the depth left to it, against the same dollars spent blindly.
 
-Costs are those of the cases, which a router knows only as estimates.
+A router chooses by the costs that it foresees; what is spent is what the cases did cost.
 """
 
 from __future__ import annotations
@@ -11,8 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from listwise.eval.measures import Interval, bootstrap
-from listwise.eval.routing import GRID, SHARES, Curve, Floats, Sample
-from listwise.routing.decisions import by_share
+from listwise.eval.routing import (
+    GRID,
+    SHARES,
+    Curve,
+    Floats,
+    Sample,
+    escalated,
+    interval_of,
+    ratio_of,
+    resampled,
+)
+from listwise.routing.decisions import by_share, urgency
 from listwise.routing.knapsack import allot
 from listwise.routing.offers import Offer
 
@@ -55,7 +65,17 @@ def spent(sample: Sample, taken: Sequence[Offer | None]) -> Spent:
 
 def offered(sample: Sample) -> list[tuple[Offer, ...]]:
     """What a router has to choose from, query by query."""
-    return [row.offers(row.predicted) for row in sample.rows]
+    return [row.offers(row.predicted, costs) for row, costs in zip(sample.rows, sample.foreseen, strict=True)]
+
+
+def afforded(sample: Sample, taken: Sequence[Offer | None], nano_usd: int) -> list[Offer | None]:
+    """As much of a choice as a budget pays for, query by query: those on which it runs out stay local."""
+    kept: list[Offer | None] = []
+    for row, offer in zip(sample.rows, taken, strict=True):
+        cost = next((each.nano_usd for each in row.options if offer and each.option == offer.option), 0)
+        kept.append(offer if cost <= nano_usd else None)
+        nano_usd -= cost if kept[-1] else 0
+    return kept
 
 
 def everything(sample: Sample) -> Spent:
@@ -65,7 +85,7 @@ def everything(sample: Sample) -> Spent:
 
 def in_hindsight(sample: Sample, like: Spent) -> Spent:
     """An oracle's choice among all options, for no more money; of as many queries, where nothing costs anything."""
-    offers = [row.offers(row.gains) for row in sample.rows]
+    offers = [row.offers(row.gains, row.nano_usd) for row in sample.rows]
     if not sample.nano_usd.any():
         gaining = [[offer for offer in each if offer.gain > 0] for each in offers]
         return spent(sample, by_share(gaining, like.share))
@@ -94,7 +114,7 @@ def by_budget(sample: Sample, shares: Sequence[float] = GRID) -> list[Curve]:
         shares: the budgets, as shares of what it costs to escalate all queries at full depth.
     """
     offers, most = offered(sample), float(sample.nano_usd.sum())
-    routed = [spent(sample, allot(offers, int(share * most)).taken) for share in shares]
+    routed = [_allotted(sample, offers, int(share * most)) for share in shares]
     chance = [blindly(sample, share * most) for share in shares]
     return [
         Curve(
@@ -105,11 +125,15 @@ def by_budget(sample: Sample, shares: Sequence[float] = GRID) -> list[Curve]:
         ),
         Curve(
             "random, any depth",
-            tuple(escalated for escalated, _ in chance),
+            tuple(part for part, _ in chance),
             tuple(float(reached.mean()) for _, reached in chance),
             tuple(share * most / len(sample.rows) / 1e6 for share in shares),
         ),
     ]
+
+
+def _allotted(sample: Sample, offers: Sequence[Sequence[Offer]], nano_usd: int) -> Spent:
+    return spent(sample, afforded(sample, allot(offers, nano_usd).taken, nano_usd))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +152,60 @@ def compare_budgets(sample: Sample, shares: Sequence[float] = SHARES) -> list[Bu
     """The router against chance for the same money, at any depth. Intervals take the choices as they are."""
     offers, found = offered(sample), []
     for share in shares:
-        routed = spent(sample, allot(offers, int(share * sample.nano_usd.sum())).taken)
+        routed = _allotted(sample, offers, int(share * sample.nano_usd.sum()))
         _, reached = blindly(sample, routed.nano_usd)
         found.append(Budgeted(share, routed, float(reached.mean()), routed.over(reached.tolist())))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A share of the queries escalated in full, in some order, next to the same money spent on queries in full that
+    chance picks. Intervals are 95 %, by bootstrap over queries, in pairs."""
+
+    order: str
+    share: float
+    usd: float
+    """For a thousand queries."""
+    ndcg: float
+    over_chance: Interval
+    times_chance: Interval | None
+    """The gain over that of chance; None where that is not clearly above 0."""
+
+
+def compare_orders(sample: Sample, shares: Sequence[float] = SHARES, *, seed: int = 0) -> list[Bought]:
+    """Each of `by_money` at each share. One that picks dear queries is compared with more queries by chance."""
+    times = resampled(len(sample.rows), seed)
+    everybody, bill = (times @ each / len(sample.rows) for each in (sample.gains, sample.nano_usd))
+    found = []
+    for share in shares:
+        for order, first in by_money(sample).items():
+            gain, cost = (escalated(first, each, share, times) for each in (sample.gains, sample.nano_usd))
+            chance = everybody * cost / np.where(bill > 0, bill, 1.0)
+            ratio = ratio_of(gain, chance) if interval_of(chance).low > 0 else None
+            over, ndcg = interval_of(gain - chance), sample.local + float(gain[0])
+            found.append(Bought(order, share, float(cost[0]) / 1e6, ndcg, over, ratio))
+    return found
+
+
+def by_money(sample: Sample) -> dict[str, Floats]:
+    """[queries] for each order, the greatest first. What is cheap, and what a dollar gains, goes by what is
+    foreseen; the oracle knows what will be gained and paid."""
+    costs = sample.foreseen[:, -1]
+    return {
+        "router": sample.predicted,
+        "router, per dollar": _per_dollar(sample, sample.predicted, costs),
+        "margin": sample.urgency["margin"],
+        "cheapest": -costs,
+        "oracle, per dollar": _per_dollar(sample, sample.gains, sample.nano_usd),
+    }
+
+
+def _per_dollar(sample: Sample, gains: Floats, nano_usd: Floats) -> Floats:
+    """As places from the last, which tell the order of a share's goal."""
+    told = [
+        urgency(Offer(row.options[-1].option, gain, round(cost)))
+        for row, gain, cost in zip(sample.rows, gains.tolist(), nano_usd.tolist(), strict=True)
+    ]
+    places = {each: at for at, each in enumerate(sorted(set(told)))}
+    return np.array([places[each] for each in told], np.float64)

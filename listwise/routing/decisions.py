@@ -41,13 +41,13 @@ def by_share(queries: Sequence[Sequence[Offer]], share: float) -> list[Offer | N
         share: between 0 and 1.
     """
     best = [most_gain(offers) for offers in queries]
-    able = sorted((at for at, offer in enumerate(best) if offer), key=lambda at: _urgency(best[at]), reverse=True)
+    able = sorted((at for at, offer in enumerate(best) if offer), key=lambda at: urgency(best[at]), reverse=True)
     chosen = set(able[: int(share * len(queries) + 0.5)])
     return [offer if at in chosen else None for at, offer in enumerate(best)]
 
 
-def _urgency(offer: Offer | None) -> tuple[float, float]:
-    """Orders by gain per dollar where something is gained, and by gain among the others, which come after."""
+def urgency(offer: Offer | None) -> tuple[float, float]:
+    """The greatest first: by gain per dollar where something is gained; the others come after, by gain."""
     if offer is None or offer.gain <= 0:
         return 0.0, offer.gain if offer else -inf
     return offer.gain / offer.nano_usd if offer.nano_usd else inf, offer.gain

@@ -41,13 +41,20 @@ def test_tables(folder: Path) -> None:
     assert "not clearly above zero" not in text
     assert "calibration: predictions are off by" in text
     rows = [line.split() for line in text.splitlines() if line.lstrip().startswith("30%")]
-    assert len(rows) == 2
+    assert len(rows) == 3
     assert float(rows[0][2]) > float(rows[0][3]), "the router is above chance"
+    assert float(rows[1][1]) > 0, "for the same money, too"
 
 
 def test_a_ratio_to_nothing_is_not_shown(folder: Path) -> None:
     text = run(folder, "curve", "--cases", folder / "three.jsonl")
     assert "random's gain is not clearly above zero" in text
+
+
+def test_free_cases_have_no_equal_money(folder: Path) -> None:
+    write_cases(folder / "free.jsonl", [case("a", 0.0, (0.1, 0.2), free=True)])
+    assert "for the same money" in run(folder, "curve", "--cases", folder / "told.jsonl")
+    assert "for the same money" not in run(folder, "curve", "--cases", folder / "free.jsonl")
 
 
 def test_json_and_several_files(folder: Path) -> None:
@@ -60,6 +67,8 @@ def test_json_and_several_files(folder: Path) -> None:
     assert names == ["router", "random", "margin", "oracle", "router, any depth", "random, any depth"]
     assert [each["share"] for each in first["compared"]] == [0.1, 0.2, 0.3, 0.5]
     assert first["compared"][0]["times_random"] is None
+    at_first = [each["order"] for each in first["for_the_same_money"] if each["share"] == 0.1]
+    assert at_first == ["router", "router, per dollar", "margin", "cheapest", "oracle, per dollar"]
 
 
 def test_one_llm(folder: Path) -> None:

@@ -12,7 +12,7 @@ from click import BadParameter
 from listwise.errors import ConfigError
 from listwise.routing.cases import write_cases
 from tests.cli.test_route_curve import run
-from tests.eval.test_routing import case, drawn, router, three
+from tests.eval.test_routing import at_cost, case, drawn, router, three
 
 
 @pytest.fixture
@@ -27,6 +27,16 @@ def folder(tmp_path: Path) -> Path:
 def rows(folder: Path, *arguments: str, cases: str = "three.jsonl") -> dict[str, dict[str, Any]]:
     (told,) = json.loads(run(folder, "simulate", "--json", "--cases", folder / cases, *arguments))
     return {each["policy"]: each for each in told["policies"]}
+
+
+def test_bills_are_not_known_beforehand(folder: Path) -> None:
+    """A policy that knew the bills would take the query whose bill is smallest."""
+    cases = [at_cost("a", 1.0, 0.3, 9_000_000), at_cost("b", 0.9, 0.2, 1_000_000)]
+    write_cases(folder / "bills.jsonl", cases)
+    told = rows(folder, "--escalate", "0.5", cases="bills.jsonl")
+    assert told["--escalate 0.5"]["nano_usd"] == 9_000_000
+    capped = rows(folder, "--budget-total", "0.006", cases="bills.jsonl")["--budget-total 0.006"]
+    assert (capped["nano_usd"], capped["escalated"]) == (0, 0), "foreseen at 0.005, billed at 0.009"
 
 
 def test_a_table(folder: Path) -> None:

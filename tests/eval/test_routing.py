@@ -11,15 +11,19 @@ import pytest
 from listwise.errors import InputError
 from listwise.eval.routing import ORDERS, Sample, calibration, compare, curves, escalated, samples
 from listwise.eval.routing_budgets import (
+    afforded,
     blindly,
     by_budget,
+    by_money,
     compare_budgets,
+    compare_orders,
     everything,
     in_hindsight,
     offered,
     spent,
 )
 from listwise.routing.cases import Case, Outcome
+from listwise.routing.decisions import by_share
 from listwise.routing.gain import GainModel, Line, Signal, Skill
 from listwise.routing.offers import Option
 from listwise.routing.reference import Reference
@@ -73,6 +77,13 @@ def drawn(count: int, seed: int = 0, told: float = 1.0) -> list[Case]:
     return cases
 
 
+def at_cost(qid: str, help: float, gain: float, nano_usd: int, tokens: float | None = None) -> Case:
+    """Of one option; ``tokens`` are of 20 passages."""
+    signals = {"help": help} | ({} if tokens is None else {"tokens": tokens})
+    outcome = Outcome(Option("llm", 100), 0.5 + gain, nano_usd)
+    return Case(qid, signals, 0.5, (outcome,), "made-up", "gpt")
+
+
 def one(cases: Sequence[Case], model: GainModel | None = None) -> Sample:
     (sample,) = samples(cases, model or router())
     return sample
@@ -86,6 +97,11 @@ def test_the_first_of_an_order_are_escalated() -> None:
 
 def test_among_equals_chance_decides() -> None:
     urgency, values = np.array([0.0, 1.0, 0.0]), np.array([0.6, 0.3, 0.0])
+    assert escalated(urgency, values, 2 / 3)[0] == pytest.approx((0.3 + (0.6 + 0.0) / 2) / 3)
+
+
+def test_chance_decides_among_those_without_urgency() -> None:
+    urgency, values = np.array([-np.inf, 1.0, -np.inf]), np.array([0.6, 0.3, 0.0])
     assert escalated(urgency, values, 2 / 3)[0] == pytest.approx((0.3 + (0.6 + 0.0) / 2) / 3)
 
 
@@ -229,3 +245,62 @@ def test_budgets_hold_and_skill_pays() -> None:
     for each in compare_budgets(sample):
         assert each.over_chance.low > 0
         assert each.over_chance.mean == pytest.approx(each.router.ndcg - each.by_chance)
+
+
+def test_costs_are_foreseen_by_length() -> None:
+    cases = [at_cost("a", 0, 0.1, 9_000, 20 * 17), at_cost("b", 0, 0.1, 3_000, 20 * 57), at_cost("c", 0, 0.1, 0)]
+    foreseen = one(cases).foreseen[:, 0]  # 23 tokens frame a passage: 40 to 80, and a mean of 60 where unknown
+    assert foreseen == pytest.approx([4_000 * 40 / 60, 4_000 * 80 / 60, 4_000])
+    assert foreseen.sum() == pytest.approx(12_000)
+
+
+def test_a_router_does_not_know_the_bill_beforehand() -> None:
+    sample = one([at_cost("a", 1.0, 0.3, 9_000), at_cost("b", 0.9, 0.3, 1_000)])
+    assert [offer.nano_usd for (offer,) in offered(sample)] == [5_000, 5_000]
+    assert by_money(sample)["router, per dollar"].tolist() == [1, 0]
+    assert by_money(sample)["oracle, per dollar"].tolist() == [0, 1]
+
+
+def test_gain_per_dollar_is_the_order_of_a_share() -> None:
+    draw = random.Random(3)
+    sample = one([at_cost(f"q{at}", draw.gauss(0, 1), 0.1, 1_000_000, draw.uniform(200, 4000)) for at in range(40)])
+    chosen = [at for at, offer in enumerate(by_share(offered(sample), 0.25)) if offer]
+    assert sorted(np.argsort(-by_money(sample)["router, per dollar"])[:10]) == chosen
+    assert sorted(np.argsort(-sample.predicted)[:10]) != chosen
+
+
+def test_orders_for_the_same_money_by_hand() -> None:
+    cases = [at_cost("a", 1, 0.3, 3_000_000), at_cost("b", 0, 0.2, 1_000_000), at_cost("c", -1, 0.1, 2_000_000)]
+    found = {each.order: each for each in compare_orders(one(cases), [1 / 3])}
+    assert (found["router"].usd, found["router"].ndcg) == pytest.approx((1, 0.6))
+    assert found["router"].over_chance.mean == pytest.approx(0.1 - 0.2 * 3 / 6)
+    assert (found["oracle, per dollar"].usd, found["oracle, per dollar"].ndcg) == pytest.approx(
+        (1 / 3, 0.5 + 0.2 / 3)
+    )
+    assert found["oracle, per dollar"].times_chance is not None
+    assert found["oracle, per dollar"].times_chance.mean == pytest.approx((0.2 / 3) / (0.2 / 6))
+
+
+def test_who_picks_what_is_dear_and_gains_as_much_more_is_chance() -> None:
+    draw = random.Random(5)
+    helps = [draw.uniform(0, 1) for _ in range(40)]
+    sample = one([at_cost(f"q{at}", help, help / 2, round(help * 1e6)) for at, help in enumerate(helps)])
+    assert all(each.over_random.low > 0 for each in compare(sample))
+    for each in compare_orders(sample):
+        assert (each.over_chance.low, each.over_chance.high) == pytest.approx((0, 0), abs=1e-6)
+
+
+def test_a_budget_that_bills_exceed_leaves_queries_local() -> None:
+    sample = one(
+        [at_cost(qid, 0, 0.1, bill) for qid, bill in (("a", 3_000), ("b", 6_000), ("c", 1_000), ("d", 2_000))]
+    )
+    every = [offer for (offer,) in offered(sample)]
+    assert [bool(offer) for offer in afforded(sample, every, 6_000)] == [True, False, True, True]
+    assert [bool(offer) for offer in afforded(sample, [None, *every[1:]], 6_000)] == [False, True, False, False]
+    assert all(spent(sample, afforded(sample, every, most)).nano_usd <= most for most in range(0, 13_000, 500))
+
+
+def test_free_cases_have_an_order_all_the_same() -> None:
+    sample = one([at_cost(f"q{at}", at / 10, at / 10, 0) for at in range(5)])
+    assert by_money(sample)["router, per dollar"].tolist() == [0, 1, 2, 3, 4]
+    assert {each.usd for each in compare_orders(sample)} == {0.0}
