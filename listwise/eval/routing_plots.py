@@ -85,6 +85,7 @@ def _dots(panel: Any, router: Curve) -> None:
             textcoords="offset points",
             fontsize=7,
             color=STYLES["router"][0],
+            bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 0.6},
         )
 
 
