@@ -249,9 +249,11 @@ def test_budgets_hold_and_skill_pays() -> None:
 
 def test_costs_are_foreseen_by_length() -> None:
     cases = [at_cost("a", 0, 0.1, 9_000, 20 * 17), at_cost("b", 0, 0.1, 3_000, 20 * 57), at_cost("c", 0, 0.1, 0)]
-    foreseen = one(cases).foreseen[:, 0]  # 23 tokens frame a passage: 40 to 80, and a mean of 60 where unknown
+    sample = one(cases)
+    foreseen = sample.foreseen[:, 0]  # 23 tokens frame a passage: 40 to 80, and a mean of 60 where unknown
     assert foreseen == pytest.approx([4_000 * 40 / 60, 4_000 * 80 / 60, 4_000])
     assert foreseen.sum() == pytest.approx(12_000)
+    assert np.argsort(-by_money(sample)["cheapest"]).tolist() == [0, 2, 1]
 
 
 def test_a_router_does_not_know_the_bill_beforehand() -> None:
