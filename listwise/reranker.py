@@ -18,22 +18,19 @@ from listwise.estimating import Habits
 from listwise.loops import PerLoop
 from listwise.models.base import Model, Scorer
 from listwise.models.rerank.naming import is_rerank_api
-from listwise.offering import Offering, goal_of
-from listwise.planning import Plan, plan_stage, plan_strategy, tiers_for
+from listwise.planning import Plan, Work, plan_stage, plan_strategy, tiers_for
 from listwise.policy import Policy
 from listwise.portal import Portal
 from listwise.receipts import billed, fallback_of, ranking_of, spent
-from listwise.routing.disagreement import disagreement
-from listwise.routing.gain import GainModel
-from listwise.routing.offers import Offer
-from listwise.routing.router import Asked, Decision, Router
+from listwise.routing.offers import Option
+from listwise.routing.router import Decision
 from listwise.spend.ledger import Ledger, MemoryLedger
 from listwise.spend.opening import open_ledger
 from listwise.spend.purse import Purse, new_run_id
-from listwise.spend.routes import RouteNote
 from listwise.spend.tab import Tab
 from listwise.stages.cascade import Cascade
 from listwise.stages.scored import Scored
+from listwise.steering import Steering
 from listwise.strategies import StrategyName
 from listwise.strategies.adaptive import LOCAL_TRUST
 from listwise.streams import astream, at_once
@@ -105,9 +102,7 @@ class Reranker:
             capped = bool(self.purse.ledger.caps(self.policy.account))
             self._cascade = Cascade.of(self.policy, scorer, capped=capped)
             self._llm = LlmTier.of(self.policy, own, capped=capped) if self.policy.llm else None
-            self._stay: Route = "local" if self._cascade.stages else "first_stage"
-            self._offering = self._offers_by(GainModel.read(self.policy.router)) if self._llm else None
-            self._router = self._routes()
+            self._steering = Steering(self.policy, self._llm, self.purse, scored=bool(self._cascade.stages))
         except BaseException:
             if self._own_ledger:
                 self.purse.ledger.close()
@@ -184,7 +179,7 @@ class Reranker:
         scale = len(requests) / max(1, len(looked_at))
         names = dict.fromkeys((self.policy.strategy, *strategies))
         unspent = self._cascade.unspent()
-        work, routes = await self._work(unspent, looked_at, by_scores="adaptive" in names)
+        work, routes = await self._work(unspent, looked_at, by_scores="adaptive" in names, scale=scale)
         counts = {route: round(count * scale) for route, count in sorted(routes.items())}
         stages = tuple(plan_stage(each, self.policy).times(scale, self.policy) for each in unspent.foreseen)
         if self._llm is None:
@@ -208,23 +203,23 @@ class Reranker:
         )
 
     async def _work(
-        self, unspent: Cascade, requests: Sequence[Request], *, by_scores: bool
-    ) -> tuple[list[Scored], Counter[Route]]:
-        """What the LLM would get, and how many queries take which route; ``by_scores``: whether a strategy goes by
-        them."""
+        self, unspent: Cascade, requests: Sequence[Request], *, by_scores: bool, scale: float
+    ) -> tuple[list[Work], Counter[Route]]:
+        """What the LLM would get, and how many queries take which route.
+
+        Args:
+            by_scores: whether a strategy goes by scores.
+            scale: how many queries each stands for.
+        """
         reads_all = self.policy.escalate == "always" and self.policy.llm_depth is None and not by_scores
         if reads_all and not unspent.foreseen:
             scored = [Scored.as_given(each, self.policy.depth) for each in requests]
         else:
             scored = [await unspent.score(each, self._tab(each)) for each in requests]
-        rankable = [each for each in scored if len(each.request.candidates) > 1]
-        decisions = self._router.decide_all([self._asked(each) for each in rankable])
-        routes = Counter[Route](decision.route for decision in decisions)
-        for each in scored:
-            if len(each.request.candidates) < 2:
-                routes[self._stay if each.request.candidates else "empty"] += 1
-        escalated = zip(rankable, decisions, strict=True)
-        return [_as_read(each, choice) for each, choice in escalated if choice.route == "llm"], routes
+        decisions = self._steering.decide_all(scored, scale)
+        routes = Counter(decision.route for decision in decisions)
+        decided = zip(scored, decisions, strict=True)
+        return [Work(each, decision.option) for each, decision in decided if decision.route == "llm"], routes
 
     async def aclose(self) -> None:
         """Close connections, cache and ledger; may be called again. The reranker cannot be used afterwards.
@@ -294,7 +289,7 @@ class Reranker:
     ) -> AsyncGenerator[Coroutine[Any, Any, Ranking], None]:
         """The work to be done, a coroutine a query."""
         stream = requests if isinstance(requests, AsyncIterable) else astream(requests)
-        if not (self._router.needs_all or (self._router.gains_by_all and isinstance(requests, Sequence))):
+        if not self._steering.waits_for_all(requests):
             async for request in stream:
                 yield self._turn(request, None)
             return
@@ -305,10 +300,9 @@ class Reranker:
                 async for at, each in finished:
                     begun[at] = each
             in_order = [begun[at] for at in range(len(begun))]
-            rankable = [each.scored for each in in_order if len(each.scored.request.candidates) > 1]
-            decisions = iter(self._router.decide_all([self._asked(each) for each in rankable]))
-            for each in in_order:
-                yield self._turn(each, next(decisions) if len(each.scored.request.candidates) > 1 else None)
+            decisions = self._steering.decide_all([each.scored for each in in_order])
+            for each, decision in zip(in_order, decisions, strict=True):
+                yield self._turn(each, decision)
         except BaseException:  # left early: those that wait for their turn will not get it
             for tab in tabs:
                 tab.close()
@@ -348,17 +342,17 @@ class Reranker:
         try:
             begun = work if isinstance(work, _Begun) else await self._begin(work, tab)
             tab.resume(begun.scored.seconds)
-            return self._noted(await self._routed(begun.scored, tab, decision))
+            ranking = await self._routed(begun.scored, tab, decision)
+            self.purse.note(ranking.receipt)
+            return ranking
         finally:
             tab.close()
 
     async def _routed(self, scored: Scored, tab: Tab, decision: Decision | None) -> Ranking:
         request = scored.request
-        if not request.candidates:
-            return ranking_of(scored, (), Receipt(request.query.qid, "empty", "no candidates", 0))
-        if len(request.candidates) == 1:
-            decision = Decision(self._stay, "a single candidate is ranked as it is", propensity=0.0)
-        decision = decision or await self._router.decide(self._asked(scored))
+        decision = decision or await self._steering.decide(scored)
+        if decision.route == "empty":
+            return ranking_of(scored, (), Receipt(request.query.qid, "empty", decision.reason, 0))
         receipt = Receipt(
             qid=request.query.qid,
             route=decision.route,
@@ -375,18 +369,18 @@ class Reranker:
         ranking = ranking_of(scored, scored.order, spent(receipt, tab))
         try:
             if decision.route == "llm" and self._llms is not None:
-                ranking = await self._escalate(self._llms.here(), decision.taken, scored, tab, receipt)
+                ranking = await self._escalate(self._llms.here(), decision.option, scored, tab, receipt)
         finally:
-            self._router.settled(decision, tab.nano_usd - before)
-        self._log_route(decision, scored, ranking, tab.nano_usd - before)
+            self._steering.settled(decision, tab.nano_usd - before, before)
+        self._steering.log(decision, scored, ranking, tab.nano_usd - before)
         return ranking
 
     async def _escalate(
-        self, llm: LlmTier, taken: Offer | None, scored: Scored, tab: Tab, receipt: Receipt
+        self, llm: LlmTier, option: Option | None, scored: Scored, tab: Tab, receipt: Receipt
     ) -> Ranking:
         depth = self.policy.llm_depth or self.policy.depth
-        if taken is not None:
-            llm, depth = llm.taking(taken.option), taken.option.depth
+        if option is not None:
+            llm, depth = llm.taking(option), option.depth
         try:
             scores = scored.prior_scores(depth)
             outcome = await llm.engine.rank(
@@ -403,60 +397,6 @@ class Reranker:
         windows = tuple(trace_of(scored.request, reading) for reading in outcome.readings)
         return replace(ranking, windows=windows)
 
-    def _offers_by(self, model: GainModel) -> Offering:
-        assert self._llm is not None
-        return Offering(model, self._llm, self.policy)
-
-    def _routes(self) -> Router:
-        policy, offering = self.policy, self._offering
-        return Router(
-            escalate=policy.escalate,
-            goal=goal_of(policy, offering, self.purse) if offering and policy.margin is None else None,
-            stay=self._stay,
-            scored_by="local scores" if self._cascade.stages else "first-stage scores",
-            has_llm=self._llm is not None,
-            threshold=policy.margin,
-            explore=policy.explore,
-            seed=policy.seed or 0,
-        )
-
-    def _asked(self, scored: Scored) -> Asked:
-        """What the router is told of a query; of one whose scores a plan does not know, nothing."""
-        query = scored.request.query
-        signals = scored.signals if scored.certain else {}
-        offers = self._offering.of(scored, signals) if self._offering else ()
-        return Asked(f"{query.qid}\0{query.text}", offers, signals)
-
-    def _log_route(self, decision: Decision, scored: Scored, ranking: Ranking, nano_usd: int) -> None:
-        """Put what the router did, and what came of it, into the log of routes."""
-        offering, offer, receipt = self._offering, decision.offer, ranking.receipt
-        if offering is None:
-            return
-        local = [scored.request.candidates[at].docid for at in scored.order]
-        final = [each.docid for each in ranking.candidates[: len(local)]]
-        taken = decision.taken
-        note = RouteNote(
-            why=decision.why,
-            signals=decision.signals,
-            tier=taken.option.tier if taken else "llm" if receipt.route == "llm" else None,
-            depth=taken.option.depth if taken else len(local) if receipt.route == "llm" else 0,
-            votes=taken.option.votes if taken else 0,
-            model=receipt.model or "",
-            router=offering.model.name,
-            propensity=decision.propensity,
-            predicted_gain=offer.gain if offer else None,
-            predicted_nano_usd=offer.nano_usd if offer else None,
-            disagreement=disagreement(local, final) if receipt.ordered_by else None,
-            nano_usd=nano_usd,
-            cache_hits=receipt.cache_hits,
-        )
-        self.purse.note_route(receipt.qid, note)
-
-    def _noted(self, ranking: Ranking) -> Ranking:
-        """Put a finished ranking into the books."""
-        self.purse.note(ranking.receipt)
-        return ranking
-
     def _open_ledger(self, resumed: str | None) -> Ledger:
         """A file where money can be spent; where nothing costs any, nothing needs one."""
         policy = self.policy
@@ -472,11 +412,6 @@ class Reranker:
 
     def _tab(self, request: Request) -> Tab:
         return Tab(request.query.qid, self.policy.budget, self.purse, patience_s=self.policy.timeout_s)
-
-
-def _as_read(scored: Scored, decision: Decision) -> Scored:
-    """What the LLM gets of it."""
-    return scored.first(decision.taken.option.depth) if decision.taken else scored
 
 
 def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:

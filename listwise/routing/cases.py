@@ -95,7 +95,7 @@ def _parsed(lines: Iterable[str], path: Path) -> Iterator[Case]:
         if line.strip():
             try:
                 yield _case(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
                 what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
                 raise InputError(f"not a routing case: {what}", path=path, line=number) from None
 

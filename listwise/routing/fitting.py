@@ -197,11 +197,11 @@ def _curve(predicted: Floats, data: Data) -> Curve:
     blocks: list[tuple[float, float, float]] = []
     for part in np.array_split(np.argsort(flat, kind="stable"), BLOCKS):
         share = every[part]
-        place, level = np.average(flat[part], weights=share), np.average(real[part], weights=share)
-        blocks.append((_kept(place), _kept(level), float(share.sum())))
+        block = [float(np.average(each[part], weights=share)) for each in (flat, real)]
+        blocks.append((_kept(block[0]), _kept(block[1]), float(share.sum())))
         while len(blocks) > 1 and (blocks[-2][1] >= blocks[-1][1] or blocks[-2][0] >= blocks[-1][0]):
             later, before = blocks.pop(), blocks.pop()
             total = later[2] + before[2]
-            place, level = ((later[at] * later[2] + before[at] * before[2]) / total for at in (0, 1))
-            blocks.append((_kept(place), _kept(level), total))
+            block = [(later[at] * later[2] + before[at] * before[2]) / total for at in (0, 1)]
+            blocks.append((_kept(block[0]), _kept(block[1]), total))
     return tuple((place, level) for place, level, _ in blocks) if len(blocks) > 1 else ()

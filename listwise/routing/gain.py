@@ -46,7 +46,7 @@ class Signal(_Frozen):
     """By which drift is noticed."""
 
     def standard(self, value: float | None) -> float:
-        """In standard deviations from the mean, at most `FURTHEST`; one that is missing or no number says nothing: 0."""
+        """In standard deviations from the mean, at most `FURTHEST`; 0 for one that is missing or no number."""
         if value is None or not isfinite(value):
             return 0.0
         return min(FURTHEST, max(-FURTHEST, (value - self.mean) / self.spread))
