@@ -35,6 +35,7 @@ from listwise.spend.tokens import Rung
 from listwise.types import Usage
 from tests.layers.models import MemoryModel, completion
 from tests.loopback import ScriptedServer
+from tests.routing.gains import by_margin
 
 
 def request_of(n: int, qid: str = "q1") -> Request:
@@ -247,7 +248,7 @@ async def test_the_local_order_is_what_the_llm_gets() -> None:
     assert ranking.receipt.local == "backwards"
 
 
-async def test_a_share_escalates_the_most_ambiguous_queries() -> None:
+async def test_a_share_escalates_the_queries_that_are_expected_to_gain_most(tmp_path: Path) -> None:
     class Steep:
         name = "steep"
 
@@ -255,10 +256,13 @@ async def test_a_share_escalates_the_most_ambiguous_queries() -> None:
             steps = int(query.removeprefix("what is q"))
             return [steps * (at < 10) + 0.01 * -at for at in range(len(passages))]
 
-    reranking = Reranker(model=MemoryModel(), scorer=Steep(), escalate=0.4, cache="off")
+    by_margin(20).write(tmp_path / "router.json")
+    settings: dict[str, Any] = {"escalate": 0.4, "router": str(tmp_path / "router.json"), "cache": "off"}
+    reranking = Reranker(model=MemoryModel(), scorer=Steep(), **settings)
     rankings = [ranking async for ranking in reranking.arerank_many(request_of(30, f"q{at}") for at in range(5))]
     assert [ranking.receipt.route for ranking in rankings] == ["llm", "llm", "local", "local", "local"]
-    assert "number 1 of 5" in rankings[0].receipt.reason
+    assert ", among the 2 of 5 queries where a dollar gains most" in rankings[0].receipt.reason
+    assert ", not among the 2 of 5" in rankings[-1].receipt.reason
 
 
 async def test_depth_keeps_what_is_below_in_its_place() -> None:
