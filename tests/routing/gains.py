@@ -26,8 +26,8 @@ def gain_model(*lines: Line, signals: Mapping[str, Signal] | None = None, **more
 
 
 def by_margin(*depths: int, mean: float = 0.1, held_out: int = 10) -> GainModel:
-    """Ten points less gain for each standard deviation of margin, and one more for each option that reads deeper; of
-    queries with margins from 0 on, in steps of a tenth, that gained as predicted."""
+    """Ten points less gain for each standard deviation of margin, and one more for each option that reads deeper;
+    of queries with margins from 0 on, in steps of a tenth, that gained as predicted."""
     pairs = [(mean - at / 100, mean - at / 100) for at in range(held_out)]
     lines = [
         line(depth, mean + at / 100, -0.1, held_out=[(one + at / 100, two + at / 100) for one, two in pairs])
