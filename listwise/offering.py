@@ -49,7 +49,8 @@ class Offering:
         self.model = model
         self._llm = llm
         self._policy = policy
-        self._most = policy.llm_depth or policy.depth
+        most = policy.llm_depth or policy.depth
+        self._most = min(most, policy.window) if policy.strategy == "single" else most
         self._options = sorted(line.option for line in model.options if llm.offers(line.option))
         self._work = cache(self._played)
         if not self._options:

@@ -60,6 +60,8 @@ def offers(made: Offering, n: int, **signals: float) -> tuple[Offer, ...]:
         (1000, {"llm_depth": 10}, [10]),
         (1000, {"llm_depth": 50}, [20, 50]),
         (1000, {"depth": 60}, [20, 50, 60]),
+        (1000, {"strategy": "single"}, [20]),
+        (1000, {"strategy": "single", "window": 30}, [20, 30]),
     ],
 )
 def test_options_are_those_that_differ_for_so_many_candidates(
@@ -73,8 +75,8 @@ def test_options_are_those_that_differ_for_so_many_candidates(
 
 def test_a_gain_is_the_querys_or_else_that_of_queries_in_the_mean() -> None:
     [known], [unknown] = (offers(offering(by_margin(20)), 30, **each) for each in ({"margin": 0.5}, {}))
-    assert (known.gain, known.known) == (pytest.approx(0.05), True)
-    assert (unknown.gain, unknown.known) == (pytest.approx(0.1), False)
+    assert [known.gain, unknown.gain] == pytest.approx([0.05, 0.1])
+    assert [known.known, unknown.known] == [True, False]
     assert known.nano_usd == unknown.nano_usd > 0
 
 
@@ -156,7 +158,8 @@ def test_a_policy_makes_a_goal(settings: dict[str, Any], kind: type | None) -> N
 
 def test_three_in_ten_are_escalated_by_what_is_read() -> None:
     """Of those that the router was fitted on, whether it reads a hundred, or ten because there are no more."""
-    for n, settings in ((100, {}), (10, {}), (100, {"llm_depth": 20}), (30, {})):
+    cases: list[tuple[int, dict[str, Any]]] = [(100, {}), (10, {}), (100, {"llm_depth": 20}), (30, {})]
+    for n, settings in cases:
         made, auto = offering(**settings), goal(**settings)
         choices = auto.choose_all([offers(made, n, margin=at / 10 - 0.01) for at in range(10)])
         assert [choice.offer is not None for choice in choices] == [True] * 3 + [False] * 7

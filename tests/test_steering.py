@@ -239,12 +239,13 @@ async def test_a_largest_loss_that_cannot_be_promised_escalates_all_and_says_so(
 async def test_a_days_budget_is_paced_over_two_rerankers_of_one_ledger(
     gains: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 20_000 * DAY_S
+    now = 20_000.0 * DAY_S
     monkeypatch.setattr(reranker_module, "Purse", partial(Purse, now=lambda: now))
-    settings = {"router": gains, "pace": True, "budget_day_usd": "0.05"}
+    settings: dict[str, Any] = {"router": gains, "pace": True, "budget_day_usd": "0.05"}
     ledger = SqliteLedger(tmp_path / "ledger.db")
     one, two = (steered(ledger=ledger, **settings) for _ in range(2))
-    spent, short = [], 0
+    spent: list[float] = []
+    short = 0
     for at in range(120):
         now += DAY_S / 121
         ranking = await (one, two)[at % 2].arerank(request_of(0, qid=f"q{at}"))

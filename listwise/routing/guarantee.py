@@ -130,11 +130,18 @@ def certified(
 ) -> int:
     """How many policies, in their order, pass before the first that does not: fixed-sequence testing.
 
+    One that loses ``alpha`` or more on the cases themselves does not pass, though the theorem would let it where a
+    bet was won before the losses came: nobody would believe it.
+
     Args:
         policies: the losses of each on the same cases, from the safest policy to the cheapest.
     """
     test = p_value or betting
-    return sum(1 for _ in takewhile(lambda losses: test(losses, alpha) <= 1 - confidence, policies))
+
+    def passes(losses: Sequence[float]) -> bool:
+        return len(losses) > 0 and fmean(losses) < alpha and test(losses, alpha) <= 1 - confidence
+
+    return sum(1 for _ in takewhile(passes, policies))
 
 
 def betting(losses: Sequence[float], alpha: float) -> float:

@@ -142,7 +142,17 @@ def test_the_order_of_the_file_wins_nothing() -> None:
     """In the order of gains, a bet on each loss by those before it would be sure to win."""
     losses = [-0.3] * 50 + [0.3] * 60
     assert betting(losses, ALPHA) < 0.001
-    assert not guarantee([0.0001] * len(losses), losses).feasible
+    gains = [-0.3] * 60 + [0.3] * 50  # in the mean nothing is lost
+    assert betting(gains, ALPHA) < 0.001
+    assert not guarantee([0.0001] * len(gains), gains).feasible
+
+
+def test_a_bet_that_was_won_before_the_losses_came_does_not_pass() -> None:
+    losses = [0.0] * 12 + [1.0]
+    assert betting(losses, 0.0625) <= 0.5
+    assert certified([losses, [0.0] * 13], 0.0625, 0.5) == 0
+    assert certified([[0.0] * 13, losses], 0.0625, 0.5) == 1
+    assert certified([[]], 0.0625, 0.5) == 0
 
 
 def test_it_says_what_it_promises() -> None:
