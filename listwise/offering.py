@@ -132,14 +132,14 @@ def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal | None:
 
 
 def _most_gaining(model: GainModel, share: float) -> Threshold:
-    """Escalates a share of such queries as the model was fitted on."""
+    """Escalates a share of such queries as the model was fitted on, as far as anything is expected of it."""
 
     @cache
     def bar(*options: Option) -> Bar:
         least = model.threshold(share, options)
         if isinf(least):
             return Bar(least, f"{share:.0%} of the queries are escalated")
-        return Bar(least, f"that {share:.0%} of the queries have which the router was fitted on")
+        return Bar(max(0.0, least), f"that {share:.0%} of the queries have which the router was fitted on")
 
     return Threshold(lambda options: bar(*options))
 

@@ -228,8 +228,6 @@ class Policy(LlmSettings):
             raise ValueError(f"explore is for queries that may go either way, and escalate is {self.escalate}")
         if self.pace and self.budget_day_usd is None:
             raise ValueError("pace spreads the budget for a day, and there is none: set budget_day_usd")
-        if self.pace and self.ledger == "off":
-            raise ValueError("pace needs a ledger, and ledger is off")
 
     @property
     def choices(self) -> tuple[Policy, ...]:

@@ -173,6 +173,12 @@ def test_a_share_of_one_is_by_the_router_and_none_or_all_need_none() -> None:
         assert sum(alone.one(offers(made, 50, margin=at / 10 - 0.01)).offer is not None for at in range(10)) == sent
 
 
+def test_nothing_is_escalated_to_an_llm_that_makes_it_worse() -> None:
+    worse = by_margin(20, mean=-0.05)
+    assert worse.threshold(0.3, [Option("llm", 20)]) < 0
+    assert goal(worse).one(offers(offering(worse), 50, margin=0.0)).offer is None
+
+
 def test_a_router_that_tells_nothing_cannot_say_which_three_in_ten() -> None:
     mute = gain_model(line(20, 0.1))
     with pytest.raises(ConfigError, match="the router default tells no query from another"):
