@@ -41,7 +41,7 @@ class Explanation:
                     "votes": offer.option.votes,
                     "gain": offer.gain,
                     "nano_usd": offer.nano_usd,
-                    "taken": offer == self.decision.taken,
+                    "taken": offer.option == self.decision.option,
                 }
                 for offer in self.asked.offers
             ],
@@ -61,7 +61,7 @@ class Explanation:
             yield ""
             yield "What the LLM is expected to gain, and to cost:"
             for offer in self.asked.offers:
-                yield f"  {expected(offer)}{'  <- taken' if offer == self.decision.taken else ''}"
+                yield f"  {expected(offer)}{'  <- taken' if offer.option == self.decision.option else ''}"
             yield from self._reasons(self.model)
 
     def _signals(self) -> Iterator[str]:

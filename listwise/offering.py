@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
+from math import inf, isinf
 
 from listwise.errors import ConfigError
+from listwise.estimating import REASONING_SHARE
 from listwise.policy import Policy
 from listwise.routing.gain import GainModel
-from listwise.routing.goals import Day, Dollars, Everything, Goal, Price, Share, Threshold
+from listwise.routing.goals import Bar, Day, Dollars, Goal, Price, Share, Threshold
 from listwise.routing.guarantee import guarantee
-from listwise.routing.offers import Offer, Option
+from listwise.routing.offers import FIRST_CHOICE, Offer, Option
 from listwise.routing.paced import Paced
-from listwise.routing.signals import CHARS_A_TOKEN, Signals
+from listwise.routing.signals import Signals, tokens_of
 from listwise.spend.ledger import Scope
 from listwise.spend.money import nano_usd_down
 from listwise.spend.purse import Purse
@@ -26,10 +28,10 @@ from listwise.types import Usage
 AUTO_SHARE = 0.3
 """The share of the queries that ``auto`` escalates where nothing says what a gain is worth: of those that the
 router was fitted on, and of others as many as look like them."""
+COUNTED = 20
+"""Passages from the top whose length tells that of all."""
 PROMPT_TOKENS = 300
 """Tokens of a prompt beside its passages."""
-SAMPLE = 20
-"""Passages at the head whose mean length is taken for all."""
 PASSAGE_TOKENS = 8
 """Tokens that frame a passage."""
 ANSWER_TOKENS = 4
@@ -37,14 +39,23 @@ ANSWER_TOKENS = 4
 
 
 class Offering:
-    """Makes offers from a gain model's predictions."""
+    """Makes offers from a gain model's predictions.
+
+    Raises:
+        ConfigError: the LLM can carry out none of the model's options.
+    """
 
     def __init__(self, model: GainModel, llm: LlmTier, policy: Policy) -> None:
         self.model = model
         self._llm = llm
         self._policy = policy
-        self._most = policy.llm_depth or policy.depth
+        most = policy.llm_depth or policy.depth
+        self._most = min(most, policy.window) if policy.strategy == "single" else most
+        self._options = sorted(line.option for line in model.options if llm.offers(line.option))
         self._work = cache(self._played)
+        if not self._options:
+            known = ", ".join(sorted({line.tier for line in model.options}))
+            raise ConfigError(f"{policy.llm} can do nothing that the router {policy.router} predicts ({known})")
 
     @property
     def priced(self) -> bool:
@@ -52,54 +63,60 @@ class Offering:
         return self._llm.first.price is not None
 
     def of(self, scored: Scored, signals: Signals) -> tuple[Offer, ...]:
-        """One for each option that differs for so many candidates."""
+        """One for each option that differs for so many candidates: of one that reads more than there are, what is
+        predicted for the one that reads least. Where there are no signals, what is expected of queries in the mean.
+        """
         if len(scored.order) < 2:
             return ()
-        passages = [scored.request.candidates[at].content for at in scored.order[:SAMPLE]]
-        tokens = sum(map(len, passages)) / CHARS_A_TOKEN / len(passages)
         predicted = self.model.predict(signals)
+        head = [scored.request.candidates[at].content for at in scored.order[:COUNTED]]
+        a_passage = tokens_of(head) / len(head)
         found: dict[Option, Offer] = {}
-        for option in sorted(predicted, key=lambda each: (each.depth, each.votes)):
-            possible = Option(option.tier, min(option.depth, self._most, len(scored.order)), option.votes)
-            if possible not in found and self._llm.offers(possible):
-                found[possible] = Offer(possible, predicted[option], self._nano_usd(possible, tokens))
+        for option in self._options:
+            possible = replace(option, depth=min(option.depth, self._most, len(scored.order)))
+            if possible not in found:
+                cost = self._nano_usd(possible, a_passage)
+                found[possible] = Offer(possible, predicted[option], cost, known=bool(signals))
         return tuple(found.values())
 
     def _nano_usd(self, option: Option, passage_tokens: float) -> int:
         """Expected, if the LLM finds the order right; the most that a query may cost is not exceeded."""
-        price = self._llm.taking(option).first.price
-        if price is None:
+        llm = self._llm.taking(option).first
+        if llm.price is None:
             return 0
         prompts, passages = self._work(option.depth, option.votes)
         asked = prompts * PROMPT_TOKENS + passages * (PASSAGE_TOKENS + passage_tokens)
-        cost = price.cost(Usage(round(asked), output_tokens=passages * ANSWER_TOKENS))
+        answered = float(passages * ANSWER_TOKENS)
+        if llm.model.reasons:
+            answered += prompts * REASONING_SHARE * llm.reader.most_output(min(option.depth, self._policy.window))
+        cost = llm.price.cost(Usage(round(asked), output_tokens=round(answered)))
         cap = self._policy.budget_usd
         return cost if cap is None else min(cost, nano_usd_down(cap))
 
     def _played(self, depth: int, votes: int) -> tuple[int, int]:
         """Prompts, and passages in them."""
-        measures = self._policy.measures
-        if votes != 1:
-            measures["ballot"] = replace(measures["ballot"], votes=votes)
-        windows = windows_of(play(make(self._llm.strategy, **measures), depth, lambda window: None))
+        strategy = make(self._llm.strategy, **self._llm.taking(Option(FIRST_CHOICE, depth, votes)).measures)
+        windows = windows_of(play(strategy, depth, lambda window: None))
         return len(windows), sum(map(len, windows))
 
 
-def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal:
-    """What escalation is to achieve under a policy.
+def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal | None:
+    """What escalation is to achieve under a policy; None where a rule decides, that looks at no gain.
 
     Raises:
-        ConfigError: dollars are to be weighed, and the LLM has no price.
+        ConfigError: dollars are to be weighed, and the LLM has no price; or queries are to be told apart, and the
+            router tells nothing.
     """
     model, priced = offering.model, offering.priced
+    if policy.escalate in ("never", "always") or policy.margin is not None:
+        return None
     if (policy.point_usd is not None or policy.pace) and not priced:
         raise ConfigError(f"{policy.llm} has no known price, so its gains cannot be weighed against it; give one")
     if isinstance(policy.escalate, float):
-        return Share(policy.escalate)
+        return Share(policy.escalate, most_gaining(model, policy.escalate))
     if policy.pace:
         assert policy.budget_day_usd is not None
-        kept = purse.ledger.caps(policy.account).get("day")
-        cap = nano_usd_down(policy.budget_day_usd)
+        cap, kept = nano_usd_down(policy.budget_day_usd), purse.ledger.caps(policy.account).get("day")
         return Day(Paced(purse, cap if kept is None else min(cap, kept)))
     if policy.point_usd is not None:
         return Price(nano_usd_down(policy.point_usd))
@@ -107,28 +124,40 @@ def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal:
         return safe(model, policy.max_loss, policy.confidence)
     if policy.budget_total_usd is not None and priced:
         return Dollars(_left(purse, nano_usd_down(policy.budget_total_usd)))
-    return fitted_threshold(model)
+    if not model.told:
+        raise ConfigError(
+            f"the router {policy.router} tells no query from another, so it cannot say which to escalate; set "
+            "escalate, point_usd or a budget, or fit one to more queries"
+        )
+    return most_gaining(model, AUTO_SHARE)
 
 
-def fitted_threshold(model: GainModel) -> Goal:
-    """Where nothing says what a gain is worth."""
-    why = f"that {AUTO_SHARE:.0%} of the queries reach which the router was fitted on"
-    return Threshold(partial(model.threshold, AUTO_SHARE), why)
+def most_gaining(model: GainModel, share: float) -> Threshold:
+    """Escalates a share of such queries as the model was fitted on, as far as anything is expected of it."""
+
+    @cache
+    def bar(*options: Option) -> Bar:
+        least = model.threshold(share, options)
+        if isinf(least):
+            return Bar(least, f"{share:.0%} of the queries are escalated")
+        return Bar(max(0.0, least), f"that {share:.0%} of the queries have which the router was fitted on")
+
+    return Threshold(lambda options: bar(*options))
 
 
-def safe(model: GainModel, most: float, confidence: float) -> Goal:
-    """Under a guarantee, which is of the best option; of one that a policy cuts short, the same share is taken."""
-    predicted, realised = zip(*model.held_out, strict=True) if model.held_out else ((), ())
-    found = guarantee(predicted, realised, alpha=most, confidence=confidence)
-    threshold = found.threshold
-    if threshold is None:
-        return Everything(str(found))
-    deepest = max(line.depth for line in model.options)
+def safe(model: GainModel, most: float, confidence: float) -> Threshold:
+    """Escalates as few as keep a promise, or all."""
 
-    def least(option: Option) -> float:
-        return threshold if option.depth >= deepest else model.threshold(found.escalated, option)
+    @cache
+    def bar(*options: Option) -> Bar:
+        pairs = model.best_of(options)
+        predicted, realised = [ours for ours, _ in pairs], [real for _, real in pairs]
+        found = guarantee(predicted, realised, alpha=most, confidence=confidence)
+        if found.threshold is None:
+            return Bar(-inf, f"all are escalated, as {found}")
+        return Bar(found.threshold, f"from which on the mean loss is at most {most:g} ({confidence:.0%} sure)")
 
-    return Threshold(least, f"from which on the mean loss is at most {most:g} ({confidence:.0%} sure)")
+    return Threshold(lambda options: bar(*options))
 
 
 def _left(purse: Purse, cap: int) -> Callable[[], int]:

@@ -11,12 +11,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from listwise.cache import AnswerStore
 from listwise.engine import Engine, Guard, Outcome
 from listwise.errors import ConfigError
 from listwise.estimating import NOTHING, Estimator, Habits, Span, bounded, capped
 from listwise.policy import Policy
+from listwise.routing.offers import Option
 from listwise.spend.money import usd_of
 from listwise.spend.tab import Budget, Tab
 from listwise.stages.cascade import Foreseen
@@ -29,6 +31,14 @@ from listwise.types import Request, Route
 
 SETTLING_S, OUTPUT_TOKENS_PER_S, INPUT_TOKENS_PER_S = 0.4, 60.0, 8000.0
 """How long an answer takes where no history says it: typical of hosted models in 2026."""
+
+
+class Work(NamedTuple):
+    """What the LLM would get of a query."""
+
+    scored: Scored
+    option: Option | None
+    """How it would read it; None: as the policy says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,16 +193,16 @@ def _dollars(forecast: Forecast) -> Span:
 
 
 async def plan_strategy(
-    name: str, tier: LlmTier, policy: Policy, work: Sequence[Scored], habits: Habits
+    name: str, tier: LlmTier, policy: Policy, work: Sequence[Work], habits: Habits
 ) -> StrategyPlan:
     """Play one strategy over requests, each in the order that the LLM would get it, as far as that is known."""
-    depth = policy.llm_depth or policy.depth
-    strategy = make(name, **policy.measures)
     sums = [NOTHING, NOTHING, NOTHING]
     calls = cached = read = 0
     longest = 0
     budget = replace(policy.budget, seconds=None)
-    for scored in work:
+    for scored, option in work:
+        depth = option.depth if option else policy.llm_depth or policy.depth
+        llm = tier.taking(option) if option else tier
         request, prior, scores = scored.request, scored.order[:depth], scored.prior_scores(depth)
         store = tier.store if scored.certain else None
         perhaps = prior if scored.certain else scored.order
@@ -200,13 +210,14 @@ async def plan_strategy(
         async def played(
             within: Budget,
             guard: Guard | None = None,
+            llm: LlmTier = llm,
             request: Request = request,
             prior: Sequence[int] = prior,
             scores: Sequence[float] | None = scores,
             store: AnswerStore | None = store,
         ) -> tuple[Estimator, Outcome]:
-            layer = Estimator(tier.first, store, habits, policy.service_tier)
-            engine = Engine([tier.first.reader_over(layer, counted=False)], strategy, guard)
+            layer = Estimator(llm.first, store, habits, policy.service_tier)
+            engine = Engine([llm.first.reader_over(layer, counted=False)], make(name, **llm.measures), guard)
             return layer, await engine.rank(request, prior, Tab(request.query.qid, within), scores=scores)
 
         layer, outcome = await played(budget)
@@ -216,12 +227,12 @@ async def plan_strategy(
         if not longest_play.sizes:  # no answer is made up: the guard sees what it will see in the run
             longest_play, _ = await played(budget, tier.guard)
         widest = min(policy.window, len(prior)) if adapts(name) and question_of(name) in ORDERS else None
-        sizes = longest_play.most_sizes(most_windows(name, len(prior), **policy.measures), budget.calls, widest)
+        sizes = longest_play.most_sizes(most_windows(name, len(prior), **llm.measures), budget.calls, widest)
         if sizes:
             largest = max(min(len(prior), policy.window), *sizes)
             most = tier.guard.most_windows(max(outcome.calls, len(sizes)), request, perhaps)
             sizes = [*sizes, *[largest] * most]
-        tokens_in, tokens_out, usd = bounded(layer, sizes, tier, policy, request, perhaps)
+        tokens_in, tokens_out, usd = bounded(layer, sizes, llm, policy, request, perhaps)
         for at, span in enumerate((tokens_in, tokens_out, usd)):
             sums[at] += span
         calls, cached, read = calls + outcome.calls, cached + layer.cached, read + outcome.passages_read

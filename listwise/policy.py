@@ -94,7 +94,8 @@ class Policy(LlmSettings):
     none can, the local model's order stands, or the first stage's."""
     escalate: Escalation = "auto"
     """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (where the router expects enough of it), or the
-    share of queries where it expects most."""
+    share of queries where it expects most for a dollar. A query that is ranked by itself is among the share if it
+    would be among those that the router was fitted on."""
     router: str = "default"
     """What predicts the gain: a fitted router of ours, or a file of your own (``listwise route fit``); a policy's
     file may name one beside it."""
@@ -228,10 +229,10 @@ class Policy(LlmSettings):
             raise ValueError(f"{' and '.join(aims)} each say which queries are escalated: leave all but one out")
         if aims and self.escalate != "auto":
             raise ValueError(f"{aims[0]} is for escalate = auto, and escalate is {self.escalate}")
+        if self.explore and self.escalate in ("never", "always"):
+            raise ValueError(f"explore is for queries that may go either way, and escalate is {self.escalate}")
         if self.pace and self.budget_day_usd is None:
             raise ValueError("pace spreads the budget for a day, and there is none: set budget_day_usd")
-        if self.pace and self.ledger == "off":
-            raise ValueError("pace needs a ledger, and ledger is off")
 
     @property
     def choices(self) -> tuple[Policy, ...]:

@@ -20,11 +20,11 @@ from listwise.explaining import Explanation
 from listwise.loops import PerLoop
 from listwise.models.base import Model, Scorer
 from listwise.models.rerank.naming import is_rerank_api
-from listwise.planning import Plan, plan_stage, plan_strategy, tiers_for
+from listwise.planning import Plan, Work, plan_stage, plan_strategy, tiers_for
 from listwise.policy import Policy
 from listwise.portal import Portal
 from listwise.receipts import billed, fallback_of, ranking_of, spent
-from listwise.routing.offers import Offer
+from listwise.routing.offers import Option
 from listwise.routing.router import Decision
 from listwise.routing.spellings import Spellings, said_of
 from listwise.spend.ledger import Ledger, MemoryLedger
@@ -107,8 +107,7 @@ class Reranker:
             capped = bool(self.purse.ledger.caps(self.policy.account))
             self._cascade = Cascade.of(self.policy, scorer, capped=capped)
             self._llm = LlmTier.of(self.policy, own, capped=capped) if self.policy.llm else None
-            self._stay: Route = "local" if self._cascade.stages else "first_stage"
-            self._steering = Steering(self.policy, self._llm, self.purse, self._stay)
+            self._steering = Steering(self.policy, self._llm, self.purse, scored=bool(self._cascade.stages))
         except BaseException:
             if self._own_ledger:
                 self.purse.ledger.close()
@@ -191,7 +190,8 @@ class Reranker:
             looked_at = [await spellings.first(each, self._store) for each in looked_at]
         names = dict.fromkeys((self.policy.strategy, *strategies))
         unspent = self._cascade.unspent()
-        work, routes = await self._work(unspent, looked_at, by_scores=any(map(by_scores, names)))
+        by_score = any(map(by_scores, names))
+        work, routes = await self._work(unspent, looked_at, by_scores=by_score, scale=scale)
         counts = {route: round(count * scale) for route, count in sorted(routes.items())}
         stages = tuple(plan_stage(each, self.policy).times(scale, self.policy) for each in unspent.foreseen)
         if self._llm is None:
@@ -231,35 +231,29 @@ class Reranker:
         places = [at for at, each in enumerate(requests) if each.query.qid == qid]
         if not places:
             raise InputError("no such query", qid=qid)
-        together = (
-            requests
-            if self._steering.router.needs_all or self._steering.router.gains_by_all
-            else [requests[places[0]]]
-        )
+        together = requests if self._steering.waits_for_all(requests) else [requests[places[0]]]
         unspent = self._cascade.unspent()
-        asked = [self._steering.asked(await unspent.score(each, self._tab(each))) for each in together]
-        decisions = self._steering.router.decide_all(asked)
-        at = places[0] if together is requests else 0
-        return Explanation(together[at].query, asked[at], decisions[at], self._steering.model)
+        scored = [await unspent.score(each, self._tab(each)) for each in together]
+        return self._steering.explain(scored, places[0] if together is requests else 0)
 
     async def _work(
-        self, unspent: Cascade, requests: Sequence[Request], *, by_scores: bool
-    ) -> tuple[list[Scored], Counter[Route]]:
-        """What the LLM would get, and how many queries take which route; ``by_scores``: whether a strategy goes by
-        them."""
+        self, unspent: Cascade, requests: Sequence[Request], *, by_scores: bool, scale: float
+    ) -> tuple[list[Work], Counter[Route]]:
+        """What the LLM would get, and how many queries take which route.
+
+        Args:
+            by_scores: whether a strategy goes by scores.
+            scale: how many queries each stands for.
+        """
         reads_all = self.policy.escalate == "always" and self.policy.llm_depth is None and not by_scores
         if reads_all and not unspent.foreseen:
             scored = [Scored.as_given(each, self.policy.depth) for each in requests]
         else:
             scored = [await unspent.score(each, self._tab(each)) for each in requests]
-        rankable = [each for each in scored if len(each.request.candidates) > 1]
-        decisions = self._steering.router.decide_all([self._steering.asked(each) for each in rankable])
-        routes = Counter[Route](decision.route for decision in decisions)
-        for each in scored:
-            if len(each.request.candidates) < 2:
-                routes[self._stay if each.request.candidates else "empty"] += 1
-        escalated = zip(rankable, decisions, strict=True)
-        return [_as_read(each, choice) for each, choice in escalated if choice.route == "llm"], routes
+        decisions = self._steering.decide_all(scored, scale)
+        routes = Counter(decision.route for decision in decisions)
+        decided = zip(scored, decisions, strict=True)
+        return [Work(each, decision.option) for each, decision in decided if decision.route == "llm"], routes
 
     async def aclose(self) -> None:
         """Close connections, cache and ledger; may be called again. The reranker cannot be used afterwards.
@@ -330,10 +324,7 @@ class Reranker:
     ) -> AsyncGenerator[Coroutine[Any, Any, Ranking], None]:
         """The work to be done, a coroutine a query."""
         stream = requests if isinstance(requests, AsyncIterable) else astream(requests)
-        if not (
-            self._steering.router.needs_all
-            or (self._steering.router.gains_by_all and isinstance(requests, Sequence))
-        ):
+        if not self._steering.waits_for_all(requests):
             async for request in stream:
                 self._see(request)
                 yield self._turn(request, None)
@@ -345,10 +336,9 @@ class Reranker:
                 async for at, each in finished:
                     begun[at] = each
             in_order = [begun[at] for at in range(len(begun))]
-            rankable = [each.scored for each in in_order if len(each.scored.request.candidates) > 1]
-            decisions = iter(self._steering.router.decide_all([self._steering.asked(each) for each in rankable]))
-            for each in in_order:
-                yield self._turn(each, next(decisions) if len(each.scored.request.candidates) > 1 else None)
+            decisions = self._steering.decide_all([each.scored for each in in_order])
+            for each, decision in zip(in_order, decisions, strict=True):
+                yield self._turn(each, decision)
         except BaseException:  # left early: those that wait for their turn will not get it
             for tab in tabs:
                 tab.close()
@@ -389,17 +379,17 @@ class Reranker:
         try:
             begun = work if isinstance(work, _Begun) else await self._begin(work, tab)
             tab.resume(begun.scored.seconds)
-            return self._noted(_as_it_came(await self._routed(begun.scored, tab, decision), begun.query))
+            ranking = _as_it_came(await self._routed(begun.scored, tab, decision), begun.query)
+            self.purse.note(ranking.receipt)
+            return ranking
         finally:
             tab.close()
 
     async def _routed(self, scored: Scored, tab: Tab, decision: Decision | None) -> Ranking:
         request = scored.request
-        if not request.candidates:
-            return ranking_of(scored, (), Receipt(request.query.qid, "empty", "no candidates", 0))
-        if len(request.candidates) == 1:
-            decision = Decision(self._stay, "a single candidate is ranked as it is", propensity=0.0)
-        decision = decision or await self._steering.router.decide(self._steering.asked(scored))
+        decision = decision or await self._steering.decide(scored)
+        if decision.route == "empty":
+            return ranking_of(scored, (), Receipt(request.query.qid, "empty", decision.reason, 0))
         receipt = Receipt(
             qid=request.query.qid,
             route=decision.route,
@@ -416,18 +406,18 @@ class Reranker:
         ranking = ranking_of(scored, scored.order, spent(receipt, tab))
         try:
             if decision.route == "llm" and self._llms is not None:
-                ranking = await self._escalate(self._llms.here(), decision.taken, scored, tab, receipt)
+                ranking = await self._escalate(self._llms.here(), decision.option, scored, tab, receipt)
         finally:
-            self._steering.router.settled(decision, tab.nano_usd - before)
+            self._steering.settled(decision, tab.nano_usd - before, before)
         self._steering.log(decision, scored, ranking, tab.nano_usd - before)
         return ranking
 
     async def _escalate(
-        self, llm: LlmTier, taken: Offer | None, scored: Scored, tab: Tab, receipt: Receipt
+        self, llm: LlmTier, option: Option | None, scored: Scored, tab: Tab, receipt: Receipt
     ) -> Ranking:
         depth = self.policy.llm_depth or self.policy.depth
-        if taken is not None:
-            llm, depth = llm.taking(taken.option), taken.option.depth
+        if option is not None:
+            llm, depth = llm.taking(option), option.depth
         if self._spellings is not None:
             await self._spellings.keep(scored.request, llm.store)
         try:
@@ -445,11 +435,6 @@ class Reranker:
         ranking = ranking_of(scored, order, billed(receipt, llm, outcome, tab))
         windows = tuple(trace_of(scored.request, reading) for reading in outcome.readings)
         return replace(ranking, windows=windows)
-
-    def _noted(self, ranking: Ranking) -> Ranking:
-        """Put a finished ranking into the books."""
-        self.purse.note(ranking.receipt)
-        return ranking
 
     def _open_ledger(self, resumed: str | None) -> Ledger:
         """A file where money can be spent; where nothing costs any, nothing needs one."""
@@ -482,11 +467,6 @@ class Reranker:
 
     def _tab(self, request: Request) -> Tab:
         return Tab(request.query.qid, self.policy.budget, self.purse, patience_s=self.policy.timeout_s)
-
-
-def _as_read(scored: Scored, decision: Decision) -> Scored:
-    """What the LLM gets of it."""
-    return scored.first(decision.taken.option.depth) if decision.taken else scored
 
 
 def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:

@@ -24,7 +24,8 @@ from listwise.routing.offers import FIRST_CHOICE, Option
 from listwise.spend.prices import Price
 from listwise.spend.tokens import TokenCounter, counter_for
 from listwise.strategies import make, question_of
-from listwise.strategies.base import ORDERS, Strategy
+from listwise.strategies.base import ORDERS
+from listwise.strategies.registry import Measures
 from listwise.wrapping import price_of, wrapped
 
 REASONING_TOKENS = 8192
@@ -109,8 +110,11 @@ class LlmTier:
         ConfigError: the policy's template, or a model, does not answer what that one asks.
     """
 
+    measures: Measures
+    """What the strategy is made to measure by."""
     taking: Callable[[Option], LlmTier]
-    """The same as an option of the router has it: with the LLM that it names in the first place, and its votes."""
+    """The same as an option of the router has it: with the LLM that it names in the first place, and its votes; one
+    that has one vote leaves it to the policy how many are held. How deep it reads is for the caller."""
 
     @property
     def first(self) -> ReadyModel:
@@ -156,18 +160,19 @@ class LlmTier:
                 return cls.of(policy, own, capped=capped)
 
             @cache
-            def taking(option: Option) -> LlmTier:
-                at = next((at for at, each in enumerate(chain) if each.name == option.tier), 0)
+            def voting(at: int, votes: int) -> LlmTier:
                 measures = policy.measures
-                if option.votes != 1:
-                    measures["ballot"] = replace(measures["ballot"], votes=option.votes)
-                return made(chain[at:], make(name, **measures))
+                if votes != 1:
+                    measures["ballot"] = replace(measures["ballot"], votes=votes)
+                engine = Engine([each.reader for each in chain[at:]], make(name, **measures), guard)
+                return cls(chain[at:], engine, guard, store, name, rebuild, playing, measures, taking)
 
-            def made(chain: tuple[ReadyModel, ...], strategy: Strategy) -> LlmTier:
-                engine = Engine([each.reader for each in chain], strategy, guard)
-                return cls(chain, engine, guard, store, name, rebuild, playing, taking)
+            def taking(option: Option) -> LlmTier:
+                return voting(
+                    next((at for at, each in enumerate(chain) if each.name == option.tier), 0), option.votes
+                )
 
-            return made(chain, strategy)
+            return voting(0, 1)
 
         return playing(policy.strategy)
 

@@ -43,6 +43,22 @@ def test_settings_go_before_the_file(tmp_path: Path) -> None:
         ({"budget_total_usd": "1000000000.1"}, "budget_total_usd.*1000000000"),
         ({"budget_day_usd": "1e30"}, "budget_day_usd.*1000000000"),
         ({"budget_account_usd": "1e30"}, "budget_account_usd.*1000000000"),
+        ({"margin": 0.2, "point_usd": "1"}, "margin and point_usd each say which queries are escalated"),
+        ({"point_usd": "1", "max_loss": 0.1}, "point_usd and max_loss each"),
+        ({"max_loss": 0.1, "pace": True}, "max_loss and pace each"),
+        ({"margin": 0.2, "escalate": 0.3, "llm": "openai/x"}, "margin is for escalate = auto, and escalate is 0.3"),
+        ({"pace": True, "budget_day_usd": 1, "escalate": "never"}, "pace is for escalate = auto"),
+        ({"pace": True}, "pace spreads the budget for a day, and there is none: set budget_day_usd"),
+        ({"pace": True, "budget_day_usd": 1, "ledger": "off"}, "needs a ledger, and ledger is off"),
+        ({"explore": 0.1, "escalate": "never"}, "explore is for queries that may go either way"),
+        (
+            {"explore": 0.1, "escalate": "always", "llm": "openai/x"},
+            "explore is for queries that may go either way",
+        ),
+        ({"max_loss": 0.0}, "max_loss"),
+        ({"confidence": 1.0}, "confidence"),
+        ({"explore": 1.5}, "explore"),
+        ({"margin": "nan"}, "margin"),
     ],
 )
 def test_what_cannot_be_is_named(settings: dict[str, Any], words: str) -> None:

@@ -35,6 +35,7 @@ from listwise.spend.tokens import Rung
 from listwise.types import Usage
 from tests.layers.models import MemoryModel, completion
 from tests.loopback import ScriptedServer
+from tests.routing.gains import by_margin
 
 
 def request_of(n: int, qid: str = "q1") -> Request:
@@ -257,20 +258,14 @@ class Steep:
         return [steps * (at < 10) + 0.01 * -at for at in range(len(passages))]
 
 
-async def test_a_share_escalates_the_queries_with_most_to_gain() -> None:
-    requests = [request_of(30, f"q{at}") for at in range(5)]
-    async with Reranker(model=MemoryModel(), scorer=Steep(), escalate=0.4, cache="off") as reranking:
-        rankings = [ranking async for ranking in reranking.arerank_many(requests)]
-        plan = await reranking.aplan(requests)
-        gains = [
-            max(each.gain for each in (await reranking.aexplain([one], one.query.qid)).asked.offers)
-            for one in requests
-        ]
-    routes = [ranking.receipt.route for ranking in rankings]
-    best = sorted(range(5), key=lambda at: -gains[at])[:2]
-    assert routes == ["llm" if at in best else "local" for at in range(5)]
-    assert dict(plan.routes) == {"llm": 2, "local": 3}
-    assert "among the 2 of 5" in rankings[best[0]].receipt.reason
+async def test_a_share_escalates_the_queries_that_are_expected_to_gain_most(tmp_path: Path) -> None:
+    by_margin(20).write(tmp_path / "router.json")
+    settings: dict[str, Any] = {"escalate": 0.4, "router": str(tmp_path / "router.json"), "cache": "off"}
+    reranking = Reranker(model=MemoryModel(), scorer=Steep(), **settings)
+    rankings = [ranking async for ranking in reranking.arerank_many(request_of(30, f"q{at}") for at in range(5))]
+    assert [ranking.receipt.route for ranking in rankings] == ["llm", "llm", "local", "local", "local"]
+    assert ", among the 2 of 5 queries where a dollar gains most" in rankings[0].receipt.reason
+    assert ", not among the 2 of 5" in rankings[-1].receipt.reason
 
 
 async def test_below_a_margin_queries_are_escalated_without_a_router() -> None:

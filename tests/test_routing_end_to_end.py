@@ -33,6 +33,7 @@ class Steep:
 def router(tmp_path: Path) -> Path:
     """Expects 1 point less for each standard deviation of margin, and twice as much at depth 20 as at depth 10."""
     path = tmp_path / "router.json"
+    held_out = tuple((0.003 * at, 0.003 * at) for at in range(40))
     margins = Reference.of([float(at) for at in range(1, 41)])
     GainModel(
         fitted_on="made up",
@@ -40,11 +41,10 @@ def router(tmp_path: Path) -> Path:
         scorer="steep",
         signals={"margin": Signal(mean=1.0, spread=1.0, reference=margins)},
         options=tuple(
-            Line(tier="llm", depth=depth, votes=votes, mean=gain, weights=(-gain / 4,), reached=(0.0, 0.05, 0.13))
+            Line(tier="llm", depth=depth, votes=votes, mean=gain, weights=(-gain / 4,), held_out=held_out)
             for depth, votes, gain in ((10, 1, 0.05), (20, 1, 0.10), (20, 3, 0.11))
         ),
-        skill=Skill(queries=40, correlation=0.5, low=0.3, high=0.7, error=0.01),
-        held_out=tuple((0.01 * at, 0.01 * at) for at in range(40)),
+        skill=Skill(queries=40, correlation=0.5, low=0.3, high=0.7, chance=0.01, error=0.01),
     ).write(path)
     return path
 
@@ -86,7 +86,7 @@ def test_auto_escalates_what_the_fitted_queries_with_most_to_gain_are_like(setti
     found = escalated(rankings)
     assert 0 < len(found) < QUERIES
     assert found == [f"q{at}" for at in range(len(found))]
-    assert "30% of the queries reach" in rankings[0].receipt.reason
+    assert "30% of the queries have" in rankings[0].receipt.reason
 
 
 def test_a_price_a_point_buys_as_long_as_it_is_worth_it(settings: dict[str, Any]) -> None:

@@ -44,7 +44,8 @@ def card(model: GainModel) -> Iterator[str]:
     yield ""
     yield (
         f"On queries it was not fitted to (cross-fitted, {skill.queries} queries) predicted and realised gains "
-        f"correlate by {skill.correlation:.2f} (95 %: {skill.low:.2f} to {skill.high:.2f}); predictions are off by "
+        f"correlate by {skill.correlation:.2f} (95 %: {skill.low:.2f} to {skill.high:.2f}; chance does as well in "
+        f"{skill.chance:.1%} of permutations); predictions are off by "
         f"{skill.error / POINT:.1f} points of nDCG@10 in the mean of five groups."
     )
     if not model.told:

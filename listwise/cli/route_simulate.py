@@ -103,11 +103,11 @@ def _goal(
     confidence: float,
     budget_total: Decimal | None,
 ) -> Goal:
-    from listwise.offering import fitted_threshold, safe
+    from listwise.offering import AUTO_SHARE, most_gaining, safe
     from listwise.routing.goals import Dollars, Price, Share
 
     if share is not None:
-        return Share(share)
+        return Share(share, most_gaining(model, share))
     if point is not None:
         return Price(nano_usd_down(point))
     if max_loss is not None:
@@ -115,7 +115,7 @@ def _goal(
     if budget_total is not None:
         left = nano_usd_down(budget_total)
         return Dollars(lambda: left)
-    return fitted_threshold(model)
+    return most_gaining(model, AUTO_SHARE)
 
 
 def _rows(sample: Sample, goal: Goal, name: str, most: int | None) -> Iterator[tuple[str, Spent]]:

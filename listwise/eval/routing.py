@@ -18,7 +18,7 @@ from listwise.errors import InputError
 from listwise.eval.measures import Interval, bootstrap
 from listwise.offering import PASSAGE_TOKENS, PROMPT_TOKENS
 from listwise.routing.cases import Case, Outcome
-from listwise.routing.fitting import calibration_error
+from listwise.routing.crossfit import BINS, calibration_error
 from listwise.routing.gain import GainModel
 from listwise.routing.offers import Offer, Option
 from listwise.routing.signals import Signals
@@ -33,7 +33,6 @@ WINDOW = 20
 """Passages of a prompt, as far as its cost is foreseen."""
 GRID = tuple(at / 50 for at in range(51))
 RESAMPLES = 4000
-BINS = 5
 TAILS = (0.025, 0.975)
 
 
@@ -300,4 +299,4 @@ def calibration(sample: Sample) -> Calibration:
     bins = tuple((float(sample.predicted[part].mean()), bootstrap(sample.gains[part].tolist())) for part in parts)
     noise = [sample.gains[part].std() / len(part) ** 0.5 * len(part) for part in parts]
     by_chance = (2 / np.pi) ** 0.5 * float(sum(noise)) / len(order)
-    return Calibration(bins, calibration_error(sample.predicted, sample.gains, BINS), by_chance)
+    return Calibration(bins, calibration_error(sample.predicted, sample.gains), by_chance)

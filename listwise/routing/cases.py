@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import isfinite
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from listwise.errors import InputError
-from listwise.routing.offers import Option
+from listwise.routing.offers import FIRST_CHOICE, Option
 from listwise.routing.signals import Signals
 
 
@@ -82,7 +82,7 @@ def read_cases(path: Path) -> list[Case]:
         with path.open(encoding="utf-8") as lines:
             return list(_parsed(lines, path))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+        raise InputError(f"cannot be read: {error}", path=path) from error
 
 
 def write_cases(path: Path, cases: Iterable[Case]) -> None:
@@ -95,20 +95,15 @@ def _parsed(lines: Iterable[str], path: Path) -> Iterator[Case]:
         if line.strip():
             try:
                 yield _case(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
                 what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-                raise InputError(f"{path}:{number}: not a routing case: {what}") from None
+                raise InputError(f"not a routing case: {what}", path=path, line=number) from None
 
 
 def _case(line: dict[str, Any]) -> Case:
-    outcomes = tuple(
-        Outcome(
-            Option(str(each.get("tier", "llm")), int(each["depth"]), int(each.get("votes", 1))),
-            _number(each["ndcg"], "ndcg"),
-            int(each.get("nano_usd", 0)),
-        )
-        for each in line["options"]
-    )
+    outcomes = tuple(map(_outcome, line["options"]))
+    if not outcomes or len({each.option for each in outcomes}) < len(outcomes):
+        raise ValueError("a case has options, each once")
     return Case(
         str(line["qid"]),
         {str(name): _number(value, name) for name, value in line["signals"].items()},
@@ -116,11 +111,26 @@ def _case(line: dict[str, Any]) -> Case:
         outcomes,
         str(line.get("collection", "")),
         str(line.get("llm", "")),
-        _number(line.get("weight", 1.0), "weight"),
+        _number(line.get("weight", 1.0), "weight", above=0.0),
     )
 
 
-def _number(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError(f"{name} is no number ({value!r})")
+def _outcome(told: dict[str, Any]) -> Outcome:
+    option = Option(
+        str(told.get("tier", FIRST_CHOICE)),
+        _whole(told["depth"], "depth", 1),
+        _whole(told.get("votes", 1), "votes", 1),
+    )
+    return Outcome(option, _number(told["ndcg"], "ndcg"), _whole(told.get("nano_usd", 0), "nano_usd", 0))
+
+
+def _number(value: object, name: str, above: float = -inf) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < inf:
+        raise ValueError(f"{name} is {value!r}: no number, or none that it can be")
     return float(value)
+
+
+def _whole(value: object, name: str, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} is {value!r}: no whole number from {least} on")
+    return value

@@ -33,8 +33,9 @@ def by_share(queries: Sequence[Sequence[Offer]], share: float) -> list[Offer | N
     """The best offer of those queries where a dollar gains most, for a share of the queries.
 
     A query's best offer is the one that gains most: a share limits how many queries are escalated, not dollars.
-    Where it costs nothing, the queries go by gain alone. The number escalated is the share of all queries, rounded
-    half up, whatever they are expected to gain; less where fewer have offers. Ties go to the earlier query.
+    Where it costs nothing, the queries go by gain alone. Those of which nothing is known go before all others. The
+    number escalated is the share of all queries, rounded half up, whatever they are expected to gain; less where
+    fewer have offers. Ties go to the earlier query.
 
     Args:
         queries: the offers for each.
@@ -47,7 +48,9 @@ def by_share(queries: Sequence[Sequence[Offer]], share: float) -> list[Offer | N
 
 
 def urgency(offer: Offer | None) -> tuple[float, float]:
-    """The greatest first: by gain per dollar where something is gained; the others come after, by gain."""
+    """The greatest first: of nothing known, then by gain per dollar where anything is gained, then by gain."""
+    if offer and not offer.known:
+        return inf, inf
     if offer is None or offer.gain <= 0:
         return 0.0, offer.gain if offer else -inf
     return offer.gain / offer.nano_usd if offer.nano_usd else inf, offer.gain

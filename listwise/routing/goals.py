@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from math import isinf
 from typing import NamedTuple, Protocol
 
 from listwise.errors import LedgerFailed
@@ -33,11 +35,6 @@ class Goal(Protocol):
         ...
 
     @property
-    def by_signals(self) -> bool:
-        """Whether it says nothing of a query without signals, of which the mean gain is expected."""
-        ...
-
-    @property
     def gains_by_all(self) -> bool:
         """Whether it chooses better among queries that are known together."""
         ...
@@ -46,12 +43,14 @@ class Goal(Protocol):
         """For one query that came, with at least one offer."""
         ...
 
-    def choose_all(self, queries: Sequence[Sequence[Offer]]) -> list[Choice]:
-        """For queries that are known together; also what a plan foresees. Remembers nothing."""
+    def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
+        """For queries that are known together, each of which may ``stand_for`` several; also what a plan foresees.
+        Remembers nothing."""
         ...
 
-    def settled(self, offer: Offer, nano_usd: int) -> None:
-        """An offer that `choose` took is done, and did cost so much. To be told once."""
+    def settled(self, offer: Offer | None, nano_usd: int) -> None:
+        """An offer that was taken is done, and did cost so much; or, without one, so much was spent besides. To be
+        told once."""
         ...
 
     async def aclose(self) -> None:
@@ -62,17 +61,17 @@ class Goal(Protocol):
 class _Alone:
     """A goal for which each query stands alone."""
 
-    needs_all = gains_by_all = by_signals = False
+    needs_all = gains_by_all = False
 
     async def choose(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal.choose`."""
         return self.one(offers)
 
-    def choose_all(self, queries: Sequence[Sequence[Offer]]) -> list[Choice]:
+    def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
         """See `Goal.choose_all`."""
         return [self.one(offers) for offers in queries]
 
-    def settled(self, offer: Offer, nano_usd: int) -> None:
+    def settled(self, offer: Offer | None, nano_usd: int) -> None:
         """Nothing to remember."""
 
     async def aclose(self) -> None:
@@ -83,43 +82,34 @@ class _Alone:
         raise NotImplementedError
 
 
+class Bar(NamedTuple):
+    """From which gain on a query is escalated."""
+
+    least: float
+    """In nDCG@10; infinite where none is, or all are."""
+    why: str
+    """What it stands for, as in "that three in ten have"; of an infinite one, the reason."""
+
+
 class Threshold(_Alone):
-    """Escalates where the gain that is expected of the best offer is at least so much.
+    """Escalates where the gain that is expected of the best offer is at least so much, and where nothing is known.
 
     Args:
-        least: in nDCG@10, for each option.
-        why: what the threshold stands for, as in "that 30% of the queries have".
+        bar: for a query of which such options are offered.
     """
 
-    by_signals = True
-
-    def __init__(self, least: Callable[[Option], float], why: str) -> None:
-        self._least, self._why = least, why
+    def __init__(self, bar: Callable[[Sequence[Option]], Bar]) -> None:
+        self._bar = bar
 
     def one(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal`."""
         best = _best(offers)
-        least = self._least(best.option)
-        taken = best if best.gain >= least else None
-        than = "at least" if taken else "less than"
-        reason = f"{expected(best)}, {than} the {least / POINT:.1f} {self._why}"
-        return Choice(taken, "gain", reason)
-
-
-class Everything(_Alone):
-    """Escalates every query, by its best offer.
-
-    Args:
-        why: in plain words.
-    """
-
-    def __init__(self, why: str) -> None:
-        self._why = why
-
-    def one(self, offers: Sequence[Offer]) -> Choice:
-        """See `Goal`."""
-        best = _best(offers)
-        return Choice(best, "rule", f"{expected(best)}; every query is escalated: {self._why}")
+        if not best.known:
+            return Choice(best, "gain", expected(best))
+        bar = self._bar([offer.option for offer in offers])
+        taken = best if best.gain >= bar.least else None
+        than = f", {'at least' if taken else 'less than'} the {bar.least / POINT:.1f} "
+        return Choice(taken, "gain", f"{expected(best)}{'; ' if isinf(bar.least) else than}{bar.why}")
 
 
 class Price(_Alone):
@@ -135,26 +125,30 @@ class Price(_Alone):
     def one(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal`."""
         taken = at_price(offers, self._price)
-        shown = taken or most_gain(offers)
-        assert shown is not None
         verdict = "worth it" if taken else "not worth it"
-        return Choice(taken, "gain", f"{expected(shown)}: {verdict} at ${_usd(self._price)} a point")
+        return Choice(
+            taken, "gain", f"{expected(taken or _best(offers))}: {verdict} at ${_usd(self._price)} a point"
+        )
 
 
 class Share(_Alone):
-    """Escalates a share of the queries, those first where a dollar gains most."""
+    """Escalates a share of the queries: those first of which nothing is known, then where a dollar gains most.
+
+    Args:
+        share: of the queries that are known together.
+        alone: for a query that comes alone.
+    """
 
     needs_all = gains_by_all = True
 
-    def __init__(self, share: float) -> None:
-        self._share = share
+    def __init__(self, share: float, alone: Threshold) -> None:
+        self._share, self._alone = share, alone
 
-    async def choose(self, offers: Sequence[Offer]) -> Choice:
-        """A query that comes alone is all there is."""
-        (choice,) = self.choose_all([offers])
-        return choice
+    def one(self, offers: Sequence[Offer]) -> Choice:
+        """What is chosen for a query that comes alone."""
+        return self._alone.one(offers)
 
-    def choose_all(self, queries: Sequence[Sequence[Offer]]) -> list[Choice]:
+    def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
         """See `Goal.choose_all`."""
         taken = by_share(queries, self._share)
         count, total = sum(offer is not None for offer in taken), len(queries)
@@ -177,39 +171,41 @@ class Dollars:
         left: tells the nano-dollars that are left.
     """
 
-    needs_all, gains_by_all, by_signals = False, True, False
+    needs_all, gains_by_all = False, True
 
     def __init__(self, left: Callable[[], int]) -> None:
         self._left = left
         self._online: OnlineBudget | None = None
+        self._open = Counter[Offer]()
 
     async def choose(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal.choose`."""
         self._online = self._online or OnlineBudget(self._left())
         left = self._online.left
         taken = self._online.decide(offers)
-        best = taken or _best(offers)
+        if taken:
+            self._open[taken] += 1
         verdict = "the budget pays for it" if taken else "the budget is better spent on other queries"
-        return Choice(taken, "gain" if best.nano_usd <= left else "budget", f"{expected(best)}: {verdict}")
+        return _bought(taken, offers, left, f": {verdict}")
 
-    def choose_all(self, queries: Sequence[Sequence[Offer]]) -> list[Choice]:
+    def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
         """See `Goal.choose_all`."""
-        left = self._left()
-        taken = allot(queries, left).taken
+        left = int(self._left() / stand_for)
+        among = f"among those where the ${_usd(left)} that are left gain most"
         return [
-            Choice(
-                offer,
-                "gain" if offer or _best(offers).nano_usd <= left else "budget",
-                f"{expected(offer or _best(offers))}: {'' if offer else 'not '}among those where the ${_usd(left)} "
-                "that are left gain most",
-            )
-            for offer, offers in zip(taken, queries, strict=True)
+            _bought(offer, offers, left, f", {'' if offer else 'not '}{among}")
+            for offer, offers in zip(allot(queries, left).taken, queries, strict=True)
         ]
 
-    def settled(self, offer: Offer, nano_usd: int) -> None:
+    def settled(self, offer: Offer | None, nano_usd: int) -> None:
         """See `Goal.settled`."""
-        if self._online is not None:
+        if self._online is None:
+            return
+        if offer is not None and self._open[offer]:
+            self._open[offer] -= 1
             self._online.spent(offer, nano_usd)
+        else:
+            self._online.committed += nano_usd
 
     async def aclose(self) -> None:
         """Nothing to keep: the books know what was spent."""
@@ -218,7 +214,7 @@ class Dollars:
 class Day:
     """Spreads a day's budget over the day, so that it lasts, and is spent where a dollar gains most."""
 
-    needs_all = gains_by_all = by_signals = False
+    needs_all = gains_by_all = False
 
     def __init__(self, paced: Paced) -> None:
         self._paced = paced
@@ -226,19 +222,18 @@ class Day:
     async def choose(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal.choose`."""
         taken = await self._paced.decide(offers)
-        best = taken or _best(offers)
         price = self._paced.pacer.price
-        verdict = "as much as" if taken else "less than"
         asked = f"the day's price of {price / POINT:.3g} points a dollar" if price else "the day's budget allows"
-        return Choice(taken, "gain", f"{expected(best)}: {verdict} {asked}")
+        return _bought(taken, offers, self._paced.left, f": {'as much as' if taken else 'less than'} {asked}")
 
-    def choose_all(self, queries: Sequence[Sequence[Offer]]) -> list[Choice]:
-        """What a plan foresees: all that the day's cap pays for."""
-        return Dollars(lambda: self._paced.pacer.cap - self._paced.pacer.held).choose_all(queries)
+    def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
+        """What a plan foresees: what gains most of all that the rest of the day's budget pays for."""
+        return Dollars(self._paced.books_left).choose_all(queries, stand_for)
 
-    def settled(self, offer: Offer, nano_usd: int) -> None:
-        """See `Goal.settled`."""
-        self._paced.settled(offer, nano_usd)
+    def settled(self, offer: Offer | None, nano_usd: int) -> None:
+        """See `Goal.settled`; the books tell what is spent besides."""
+        if offer is not None:
+            self._paced.settled(offer, nano_usd)
 
     async def aclose(self) -> None:
         """Put what was learnt into the ledger."""
@@ -250,7 +245,16 @@ def expected(offer: Offer) -> str:
     """An offer's gain and cost, in words."""
     read = f"reading {offer.option.depth}" + (f" {offer.option.votes} times" if offer.option.votes > 1 else "")
     cost = f" for ${_usd(offer.nano_usd)}" if offer.nano_usd else ""
-    return f"{read} is expected to gain {offer.gain / POINT:.1f} points{cost}"
+    known = "" if offer.known else "nothing tells how ambiguous the query is; of others, "
+    return f"{known}{read} is expected to gain {offer.gain / POINT:.1f} points{cost}"
+
+
+def _bought(taken: Offer | None, offers: Sequence[Offer], left: int, verdict: str) -> Choice:
+    """The choice where ``left`` nano-dollars were left to buy with."""
+    best = taken or _best(offers)
+    affordable = taken is not None or best.nano_usd <= left
+    told = verdict if affordable else f": the ${_usd(left)} that are left do not pay for it"
+    return Choice(taken, "gain" if affordable else "budget", f"{expected(best)}{told}")
 
 
 def _best(offers: Sequence[Offer]) -> Offer:
@@ -260,4 +264,5 @@ def _best(offers: Sequence[Offer]) -> Offer:
 
 
 def _usd(nano_usd: int) -> str:
-    return f"{float(usd_of(nano_usd)):.2g}"
+    usd = float(usd_of(nano_usd))
+    return f"{usd:.2f}" if usd >= 1 else f"{usd:.2g}"

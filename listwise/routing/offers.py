@@ -28,3 +28,5 @@ class Offer:
     """Expected nDCG@10 with the option less nDCG@10 of the local order; may be negative."""
     nano_usd: int
     """Expected dollars, in billionths; at least 0."""
+    known: bool = True
+    """Whether it goes by the query; if not, nothing is known of it, and the gain is that of queries in the mean."""

@@ -39,6 +39,17 @@ class Paced:
         self._queries = 0
         self._looking = False
 
+    @property
+    def left(self) -> int:
+        """Nano-dollars of the day that are neither spent nor may be by what is under way."""
+        pacer = self.pacer
+        return max(0, pacer.cap - pacer.held)
+
+    def books_left(self) -> int:
+        """The same by the books, as others spent of it, too."""
+        day, _ = self._purse.outer()
+        return max(0, self.pacer.cap - self._purse.ledger.held(day))
+
     async def decide(self, offers: Sequence[Offer], most: Sequence[int] = ()) -> Offer | None:
         """Take an offer for a query, or none. See `Pacer.decide`.
 

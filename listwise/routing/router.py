@@ -9,7 +9,7 @@ from listwise.policy import Escalation
 from listwise.routing.decisions import most_gain
 from listwise.routing.exploration import explores, propensity
 from listwise.routing.goals import Choice, Goal
-from listwise.routing.offers import Offer
+from listwise.routing.offers import Offer, Option
 from listwise.routing.signals import Signals
 from listwise.spend.routes import Why
 from listwise.types import Route
@@ -22,7 +22,7 @@ class Asked:
     key: str
     """What tells it apart: its identifier and text."""
     offers: Sequence[Offer] = ()
-    """Of a query without signals, with the gain that is expected in the mean."""
+    """Empty where nothing can be said of a gain; then the query is escalated."""
     signals: Signals = field(default_factory=dict)
 
     @property
@@ -47,9 +47,9 @@ class Decision:
     signals: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def taken(self) -> Offer | None:
-        """The offer that is to be carried out; None for all that the policy reads, or for none."""
-        return self.offer if self.route == "llm" else None
+    def option(self) -> Option | None:
+        """What is to be carried out; None for all that the policy reads, or for nothing."""
+        return self.offer.option if self.offer and self.route == "llm" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class Router:
 
     escalate: Escalation
     goal: Goal | None
-    """None where no gain is predicted: no LLM, or a rule that looks at none."""
+    """None where a rule decides, that looks at no gain."""
     stay: Route
     scored_by: str
     has_llm: bool
     threshold: float | None = None
-    """Under ``auto``: a margin below which queries are escalated, whatever the LLM is expected to gain."""
+    """Under ``auto``, without a goal: a margin below which queries are escalated."""
     explore: float = 0.0
     """The share of the queries that stay which is escalated by chance."""
     seed: int = 0
@@ -74,17 +74,12 @@ class Router:
     @property
     def needs_all(self) -> bool:
         """Whether a decision depends on the other queries."""
-        return self._by_goal and self.goal is not None and self.goal.needs_all
+        return self.goal is not None and self.goal.needs_all
 
     @property
     def gains_by_all(self) -> bool:
         """Whether decisions are better made for queries that are known together, where they are."""
-        return self._by_goal and self.goal is not None and self.goal.gains_by_all
-
-    @property
-    def _by_goal(self) -> bool:
-        by_margin = self.threshold is not None and self.escalate == "auto"
-        return self.has_llm and self.escalate not in ("never", "always") and not by_margin
+        return self.goal is not None and self.goal.gains_by_all
 
     async def decide(self, asked: Asked) -> Decision:
         """The route of one query on its own."""
@@ -94,20 +89,32 @@ class Router:
             decision = self._chosen(asked, await self.goal.choose(asked.offers))
         return self._explored(asked, decision)
 
-    def decide_all(self, asked: Sequence[Asked]) -> list[Decision]:
-        """The routes of queries that are known together; and what a plan foresees."""
+    def decide_all(self, asked: Sequence[Asked], stand_for: float = 1.0) -> list[Decision]:
+        """The routes of queries that are known together, each of which may ``stand_for`` several; and what a plan
+        foresees."""
         fixed = [self._fixed(each) for each in asked]
-        free = [each for each, rule in zip(asked, fixed, strict=True) if rule is None]
-        choices = iter(self.goal.choose_all([each.offers for each in free]) if self.goal and free else ())
+        free = [each.offers for each, rule in zip(asked, fixed, strict=True) if rule is None]
+        choices = iter(self.goal.choose_all(free, stand_for) if self.goal and free else ())
         return [
             self._explored(each, rule or self._chosen(each, next(choices)))
             for each, rule in zip(asked, fixed, strict=True)
         ]
 
-    def settled(self, decision: Decision, nano_usd: int) -> None:
-        """What a decision led to is done, and did cost so much."""
-        if self.goal is not None and decision.taken is not None and decision.why == "gain":
-            self.goal.settled(decision.taken, nano_usd)
+    def settled(self, decision: Decision, nano_usd: int, besides: int = 0) -> None:
+        """What a decision led to is done, and did cost so much. To be told once of each.
+
+        Args:
+            nano_usd: what the LLM did cost.
+            besides: what else was spent on the query.
+        """
+        if self.goal is None:
+            return
+        if decision.route == "llm" and decision.offer is not None and decision.why == "gain":
+            self.goal.settled(decision.offer, nano_usd)
+        else:
+            besides += nano_usd
+        if besides:
+            self.goal.settled(None, besides)
 
     def _fixed(self, asked: Asked) -> Decision | None:
         """What a rule decides; None where the goal does."""
@@ -117,8 +124,7 @@ class Router:
             return self._left("no LLM is configured", asked, never=True)
         if self.escalate == "always":
             return self._sent("every query is escalated", asked)
-        goal = self.goal if self._by_goal else None
-        if goal is not None and asked.offers and (asked.signals or not goal.by_signals):
+        if self.goal is not None and asked.offers:
             return None
         if asked.margin is None or self.threshold is None:
             return self._sent(f"nothing tells how ambiguous the query is: no {self.scored_by}", asked)
@@ -136,8 +142,8 @@ class Router:
         return Decision(self.stay, reason, asked.margin, "rule", refused, propensity(False, share), asked.signals)
 
     def _chosen(self, asked: Asked, choice: Choice) -> Decision:
-        if choice.offer is None:
-            return replace(self._left(choice.reason, asked), why=choice.why)
+        if choice.offer is None:  # what there is no money for is not explored either
+            return replace(self._left(choice.reason, asked, never=choice.why == "budget"), why=choice.why)
         return Decision("llm", choice.reason, asked.margin, choice.why, choice.offer, signals=asked.signals)
 
     def _explored(self, asked: Asked, decision: Decision) -> Decision:

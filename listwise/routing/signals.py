@@ -105,7 +105,8 @@ def overlap(places: Sequence[int], top: int = BOUNDARY) -> float:
     order's first that are among the other's (average overlap, Fagin et al., 2003).
 
     Args:
-        places: the rank in the other order, from 0, of each candidate of the one order.
+        places: the rank in the other order, from 0, of each candidate of the one order, of which there is one at
+            least.
     """
     depths = range(1, min(top, len(places)) + 1)
     return _mean([sum(place < depth for place in places[:depth]) / depth for depth in depths])
@@ -177,10 +178,16 @@ def _promises(probabilities: Sequence[float]) -> dict[str, float]:
     }
 
 
+def tokens_of(passages: Sequence[str]) -> float:
+    """About how many tokens passages have together."""
+    return sum(map(len, passages)) / CHARS_A_TOKEN
+
+
 def _text(seen: Seen) -> dict[str, float]:
-    words = set(_words(seen.query))
+    """A word is found wherever its letters are, also within a longer one, as a plural has it."""
+    words = list(dict.fromkeys(_words(seen.query)))[:_LOOKED_FOR]
     read = [text[:_READ].casefold() for text in seen.passages[:_LOOKED_AT]]
-    told = {"tokens": sum(map(len, seen.passages[:20])) / CHARS_A_TOKEN}
+    told = {"tokens": tokens_of(seen.passages[:20])}
     if not words or not read:
         return told
     found = {word: [word in text for text in read] for word in words}
@@ -200,3 +207,5 @@ _READ = 1000
 """Characters of a passage that are looked through for the query's words."""
 _LOOKED_AT = 50
 """Passages that are."""
+_LOOKED_FOR = 50
+"""Words that are looked for."""

@@ -9,7 +9,7 @@ from math import isfinite
 
 from listwise.fusion import moderate
 from listwise.models.calibration import Calibration
-from listwise.routing.signals import Seen, Signals, margin, signals_of
+from listwise.routing.signals import Seen, Signals, signals_of
 from listwise.types import Request, StageReceipt
 
 
@@ -28,12 +28,10 @@ class Scored:
     stage's where the policy says so; the first stage's where nothing was scored. None where these are missing."""
     calibration: Calibration | None = None
     """Of the scorer whose ``scores`` these are."""
-    margin: float | None = None
-    """Around rank 10, see `listwise.routing.signals.margin`."""
     before: tuple[int, ...] = ()
     """The order of the scorer before the last one; empty where there was none."""
     certain: bool = True
-    """False in a plan, where a stage was not asked: the order and the margin may turn out as any others."""
+    """False in a plan, where a stage was not asked: the order and the signals may turn out as any others."""
     seconds: float = 0.0
     stages: tuple[StageReceipt, ...] = ()
     degraded: tuple[str, ...] = ()
@@ -48,7 +46,6 @@ class Scored:
             request,
             tuple(range(len(candidates))),
             ranked_by=tuple(complete) if complete else None,
-            margin=margin(complete) if complete else None,
         )
 
     def by(
@@ -74,14 +71,12 @@ class Scored:
         scores: list[float | None] = [None] * len(self.order)
         for at, score in zip(asked, raw, strict=True):
             scores[at] = score
-        ranked_by = tuple(known[at] for at in best)
         return replace(
             self,
             order=order,
             scores=tuple(scores),
-            ranked_by=ranked_by,
+            ranked_by=tuple(known[at] for at in best),
             calibration=calibration,
-            margin=margin(ranked_by),
             before=self.order if self.scores is not None else (),
         )
 
@@ -95,7 +90,8 @@ class Scored:
 
     @property
     def signals(self) -> Signals:
-        """What the router goes by; under a millisecond. Empty where nothing, or not everything, was scored."""
+        """What the router goes by, of the candidates that have a score; under a millisecond. Empty where fewer than
+        two have one, or the first stage gave one to some only."""
         if self.ranked_by is None:
             return {}
         order = self.order[: len(self.ranked_by)]
@@ -112,10 +108,6 @@ class Scored:
                 second=[before[at] for at in order] if before else (),
             )
         )
-
-    def first(self, depth: int) -> Scored:
-        """With no more than so many at the head of the order."""
-        return replace(self, order=self.order[:depth], ranked_by=self.ranked_by and self.ranked_by[:depth])
 
     def prior_scores(self, depth: int) -> list[float] | None:
         """The scores that made the order of the first ``depth``, best first, `moderate`; None where some are

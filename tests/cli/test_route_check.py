@@ -12,13 +12,23 @@ from click.testing import CliRunner
 
 from listwise.cli.route_check import check
 from listwise.errors import ConfigError
-from listwise.routing.gain import GainModel, Line, Signal, Skill
+from listwise.routing.gain import Signal
 from listwise.spend.ledger import Entry
 from listwise.spend.sqlite import SqliteLedger
+from tests.routing.gains import gain_model, line
 from tests.routing.test_drift import fitted, log_of
 
 WHEN = 1_700_000_000.0
 """2023-11-14."""
+
+
+KNOWN = fitted(1)
+ROUTER = gain_model(
+    line(20, 0.1),
+    signals={name: Signal(mean=0, spread=1, reference=each) for name, each in KNOWN.references.items()},
+    gain_error=KNOWN.gain_error,
+    gain_per_disagreement=KNOWN.gain_per_disagreement,
+)
 
 
 @pytest.fixture
@@ -29,22 +39,11 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def router(tmp_path: Path) -> Path:
     path = tmp_path / "router.json"
-    known = fitted(1)
-    GainModel(
-        fitted_on="made up",
-        llm="nobody",
-        scorer="none",
-        signals={name: Signal(mean=0, spread=1, reference=each) for name, each in known.references.items()},
-        options=(Line(tier="llm", depth=20, votes=1, mean=0.1),),
-        skill=Skill(queries=9, correlation=0, low=0, high=0, error=0),
-        gain_error=known.gain_error,
-        gain_per_disagreement=known.gain_per_disagreement,
-    ).write(path)
+    ROUTER.write(path)
     return path
 
 
-def fill(path: Path, count: int, *, moved_by: float = 0.0, account: str = "a", router: str = "") -> None:
-    router = router or GainModel.read(path.parent / "router.json").name
+def fill(path: Path, count: int, *, moved_by: float = 0.0, account: str = "a", router: str = ROUTER.name) -> None:
     with closing(SqliteLedger(path, clock=lambda: WHEN)) as ledger:
         for each in log_of(count, 1, moved_by):
             ledger.routed(Entry(run="r", account=account, qid=each.qid), replace(each.note, router=router))
@@ -109,11 +108,11 @@ def test_all_figures_for_programs(router: Path, path: Path) -> None:
     assert data["exploration"]["queries"] == 200
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"signals": {"margin": {"mean": "x"}}}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"drift": {}}', '{"drift": {"references": {"a": 1}}}'])
 def test_what_is_no_router_is_refused(tmp_path: Path, path: Path, content: str) -> None:
     file = tmp_path / "x.json"
     file.write_text(content)
-    with pytest.raises(ConfigError, match="no fitted router"):
+    with pytest.raises(ConfigError, match=r"x\.json: no fitted router: "):
         run("--router", file, "--ledger", path)
-    with pytest.raises(ConfigError, match="neither a file nor one of default"):
+    with pytest.raises(ConfigError, match=r"no router '.*none\.json': neither a file nor one of default"):
         run("--router", tmp_path / "none.json", "--ledger", path)

@@ -36,15 +36,13 @@ PRICES = 1_000_000, 4_000_000
 def router(weights: Sequence[float] = (0.05, 0.1)) -> GainModel:
     """Expects 0.05 and 0.1 of the two depths, and ``weights`` more for each unit of the signal "help"."""
     told = Signal(mean=0.0, spread=1.0, reference=Reference.of([0.0, 1.0]))
+    held_out = tuple((at / 100, at / 100) for at in range(40))
     lines = tuple(
-        Line(tier="llm", depth=depth, votes=1, mean=mean, weights=(weight,))
+        Line(tier="llm", depth=depth, votes=1, mean=mean, weights=(weight,), held_out=held_out)
         for depth, mean, weight in zip(DEPTHS, (0.05, 0.1), weights, strict=True)
     )
-    skill = Skill(queries=3, correlation=0.5, low=0.1, high=0.9, error=0.0)
-    held_out = tuple((at / 100, at / 100) for at in range(40))
-    return GainModel(
-        fitted_on="x", llm="x", scorer="x", signals={"help": told}, options=lines, skill=skill, held_out=held_out
-    )
+    skill = Skill(queries=3, correlation=0.5, low=0.1, high=0.9, chance=0.01, error=0.0)
+    return GainModel(fitted_on="x", llm="x", scorer="x", signals={"help": told}, options=lines, skill=skill)
 
 
 def case(

@@ -1,103 +1,140 @@
+"""Rules, goals and dice: who ranks a query, and why."""
+
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from listwise.policy import Escalation
-from listwise.routing.goals import Goal, Share, Threshold
+from listwise.routing.exploration import explores
+from listwise.routing.goals import Bar, Choice, Share, Threshold
 from listwise.routing.offers import Offer, Option
-from listwise.routing.router import Asked, Router
-from listwise.routing.signals import margin
+from listwise.routing.router import Asked, Decision, Router
 
-scores = st.lists(st.floats(-1e6, 1e6), max_size=120)
-
-
-def router(escalate: Escalation, goal: Goal | None = None, *, has_llm: bool = True) -> Router:
-    return Router(escalate, goal, "local", "local scores", has_llm, threshold=0.5)
+OPTION = Option("llm", 20)
+GOAL = Threshold(lambda options: Bar(0.1, "that it takes"))
 
 
-@given(scores)
-def test_a_margin_is_none_or_not_negative(values: list[float]) -> None:
-    seen = margin(values)
-    assert (seen is None) == (len(values) < 2)
-    assert seen is None or seen >= 0
+def router(escalate: Escalation, goal: Any = GOAL, *, has_llm: bool = True, **more: Any) -> Router:
+    return Router(escalate, goal, "local", "local scores", has_llm, **more)
 
 
-@given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=60), st.floats(0.01, 100), st.integers(-1000, 1000))
-def test_a_margin_does_not_depend_on_scale_shift_or_order(values: list[int], scale: float, shift: int) -> None:
-    moved = [value * scale + shift for value in reversed(values)]
-    assert margin(moved) == pytest.approx(margin(values), abs=1e-6)
+def asked(gain: float | None = None, *, key: str = "q", cost: int = 7, **signals: float) -> Asked:
+    return Asked(key, () if gain is None else (Offer(OPTION, gain, cost),), signals)
 
 
-def test_a_cliff_after_rank_ten_is_a_clear_query_and_a_plain_an_ambiguous_one() -> None:
-    cliff = [10.0] * 10 + [0.0] * 90
-    slope = [float(-at) for at in range(100)]
-    flat = [1.0] * 100
-    seen = [margin(values) for values in (cliff, slope, flat)]
-    assert seen == sorted(seen, reverse=True)  # type: ignore[type-var]
-    assert seen[2] == 0
+questions = st.lists(st.none() | st.floats(-0.5, 0.5), max_size=20).map(
+    lambda gains: [asked(gain, key=str(at), margin=at / 10) for at, gain in enumerate(gains)]
+)
 
 
-def asked(margin: float | None, gain: float = 0.1) -> Asked:
-    """A query with a margin, if any, on which the LLM is expected to gain so much."""
-    return Asked("q", (Offer(Option("llm", 20), gain, 1_000_000),), {} if margin is None else {"margin": margin})
+@given(questions)
+def test_never_and_always(queries: list[Asked]) -> None:
+    def routes(*args: Any, **more: Any) -> set[str]:
+        return {decision.route for decision in router(*args, **more).decide_all(queries)}
+
+    assert routes("never", None, explore=1.0) <= {"local"}
+    assert routes("always", None) <= {"llm"}
+    assert routes("always", None, has_llm=False, explore=1.0) <= {"local"}
+    assert routes("auto", GOAL, has_llm=False) <= {"local"}
 
 
-@given(st.lists(st.floats(-1, 1), max_size=80), st.floats(0, 1))
-def test_a_share_escalates_that_many_and_those_with_most_to_gain(gains: list[float], share: float) -> None:
-    decisions = router(share, Share(share)).decide_all([asked(1.0, gain) for gain in gains])
-    chosen = [gain for gain, decision in zip(gains, decisions, strict=True) if decision.route == "llm"]
-    kept = [gain for gain, decision in zip(gains, decisions, strict=True) if decision.route != "llm"]
-    assert len(chosen) == int(share * len(gains) + 0.5)
-    assert not kept or not chosen or max(kept) <= min(chosen)
-
-
-@given(st.lists(st.none() | st.floats(0, 5), max_size=20))
-def test_never_and_always(margins: list[float | None]) -> None:
-    queries = [asked(margin) for margin in margins]
-    assert {decision.route for decision in router("never").decide_all(queries)} <= {"local"}
-    assert {decision.route for decision in router("always").decide_all(queries)} <= {"llm"}
-    assert {decision.route for decision in router("always", has_llm=False).decide_all(queries)} <= {"local"}
+@given(questions, st.floats(0, 1))
+def test_a_share_is_of_all_queries(queries: list[Asked], share: float) -> None:
+    offered = [each for each in queries if each.offers]
+    decisions = router(share, Share(share, GOAL)).decide_all(offered)
+    assert sum(decision.route == "llm" for decision in decisions) == int(share * len(offered) + 0.5)
 
 
 @pytest.mark.parametrize(
-    ("signal", "route", "words"),
-    [(0.4, "llm", "0.40.*below 0.5"), (0.5, "local", "at least"), (None, "llm", "nothing tells")],
+    ("signal", "route", "words"), [(0.4, "llm", "0.40.*below 0.5"), (0.5, "local", "at least")]
 )
-async def test_a_margin_goes_before_the_goal_and_says_so(signal: float | None, route: str, words: str) -> None:
-    decision = await router("auto", Threshold(lambda option: 9.0, "")).decide(asked(signal))
-    assert decision.route == route
-    assert decision.signal == signal
+async def test_a_margin_goes_before_any_gain_and_says_so(signal: float, route: str, words: str) -> None:
+    decision = await router("auto", None, threshold=0.5).decide(asked(0.9, margin=signal))
+    assert (decision.route, decision.signal, decision.why) == (route, signal, "rule")
     assert re.search(words, decision.reason)
+    assert decision.option is None
 
 
-async def test_a_threshold_says_nothing_of_a_query_without_signals() -> None:
-    routing = replace(router("auto", Threshold(lambda option: 9.0, "that it takes")), threshold=None)
-    assert (await routing.decide(asked(None))).route == "llm"
-    decision = await routing.decide(asked(1.0))
-    assert (decision.route, decision.why, decision.taken) == ("local", "gain", None)
-    assert decision.reason == (
-        "reading 20 is expected to gain 10.0 points for $0.001, less than the 900.0 that it takes"
-    )
+async def test_without_a_margin_or_offers_a_query_is_escalated() -> None:
+    for each in (router("auto", None, threshold=0.5), router("auto")):
+        decision = await each.decide(asked())
+        assert (decision.route, decision.option) == ("llm", None)
+        assert decision.reason == "nothing tells how ambiguous the query is: no local scores"
 
 
-async def test_some_of_those_that_would_stay_are_explored() -> None:
-    routing = replace(router("auto", Threshold(lambda option: 9.0, "")), threshold=None, explore=0.3)
-    queries = [replace(asked(1.0), key=f"q{at}") for at in range(300)]
-    decisions = [await routing.decide(each) for each in queries]
-    taken = [each for each in decisions if each.route == "llm"]
-    assert 60 < len(taken) < 120
-    assert {each.why for each in taken} == {"explored"}
-    assert {each.propensity for each in decisions} == {0.3}
-    assert [each.route for each in routing.decide_all(queries)] == [each.route for each in decisions]
-    assert all(each.taken == each.offer and each.reason.startswith("explored, as 30%") for each in taken)
+async def test_a_goal_decides_and_what_it_took_or_refused_is_kept() -> None:
+    sent, left = [await router("auto").decide(asked(gain, margin=0.3)) for gain in (0.2, 0.05)]
+    assert (sent.route, sent.option, sent.why, sent.propensity) == ("llm", OPTION, "gain", 1.0)
+    assert (left.route, left.option, left.why, left.propensity) == ("local", None, "gain", 0.0)
+    assert left.offer is not None
+    assert left.offer.gain == 0.05
+    assert sent.signals == left.signals == {"margin": 0.3}
+    assert sent.signal == 0.3
 
 
-async def test_nothing_is_explored_where_escalation_is_off() -> None:
-    routing = replace(router("never"), explore=1.0)
-    decision = await routing.decide(asked(1.0))
-    assert (decision.route, decision.propensity) == ("local", 0.0)
+@given(questions)
+async def test_one_by_one_or_together_a_goal_for_which_each_stands_alone_decides_the_same(
+    queries: list[Asked],
+) -> None:
+    each = router("auto", explore=0.3, seed=1)
+    assert [await each.decide(one) for one in queries] == each.decide_all(queries)
+
+
+@pytest.mark.parametrize("goal", [None, GOAL])
+async def test_exploration_escalates_some_that_would_stay_and_their_share_is_known(goal: Threshold | None) -> None:
+    each = router("auto", goal, threshold=0.5, explore=0.2, seed=3)
+    queries = [asked(0.05, key=f"q{at}", margin=0.9) for at in range(500)]
+    decisions = [await each.decide(one) for one in queries]
+    explored = [decision for decision in decisions if decision.why == "explored"]
+    assert [decision.route == "llm" for decision in decisions] == [explores(3, one.key, 0.2) for one in queries]
+    assert 70 < len(explored) < 130
+    assert {decision.propensity for decision in decisions} == {0.2}
+    assert explored[0].option == OPTION
+    assert explored[0].reason.startswith("explored, as 20% of those are that would stay: ")
+
+
+async def test_what_is_escalated_anyway_is_not_explored() -> None:
+    decision = await router("auto", explore=1.0).decide(asked(0.5))
+    assert (decision.why, decision.propensity) == ("gain", 1.0)
+
+
+class Watched:
+    """A goal that takes what gains, has money for what costs little, and keeps what it is told."""
+
+    needs_all = gains_by_all = False
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Offer | None, int]] = []
+
+    async def choose(self, offers: Sequence[Offer]) -> Choice:
+        short = offers[0].nano_usd > 100
+        return Choice(offers[0] if offers[0].gain > 0 else None, "budget" if short else "gain", "so")
+
+    def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
+        return []
+
+    def settled(self, offer: Offer | None, nano_usd: int) -> None:
+        self.told.append((offer, nano_usd))
+
+
+async def test_what_there_is_no_money_for_is_not_explored() -> None:
+    decision = await router("auto", Watched(), explore=1.0).decide(asked(-1, cost=500))
+    assert (decision.route, decision.why, decision.propensity) == ("local", "budget", 0.0)
+
+
+async def test_a_goal_hears_once_what_its_choice_did_cost_and_what_was_spent_besides() -> None:
+    goal = Watched()
+    each = router("auto", goal, explore=1.0)
+    taken, explored = await each.decide(asked(0.2)), await each.decide(asked(-0.2))
+    each.settled(taken, 5, 0)
+    each.settled(taken, 0, 3)
+    each.settled(explored, 4, 3)
+    each.settled(Decision("local", "one", propensity=0.0), 0, 0)
+    assert goal.told == [(taken.offer, 5), (taken.offer, 0), (None, 3), (None, 7)]
+    router("always", None).settled(taken, 5)

@@ -133,7 +133,7 @@ async def test_what_is_no_score_breaks_no_ranking(wrong: Any) -> None:
 
 async def test_scores_of_any_size_are_fused_and_tell_how_ambiguous_a_query_is() -> None:
     far = Request(Query("q", "x"), tuple(Candidate(f"d{at}", f"text {at}", 1e308 * (-1) ** at) for at in range(4)))
-    assert Scored.as_given(far, 4).margin == 2
+    assert Scored.as_given(far, 4).signals["margin"] == 2
     after = await scored((Numbers("up", 1e307), 4), request=far, fusion="sum", weight=0.9)
     assert after.order == (2, 0, 3, 1)
     plain = await scored((Numbers("up", 1e307), 4), request=far)
