@@ -88,8 +88,8 @@ def test_a_loss_that_can_be_promised(folder: Path) -> None:
 
 
 def test_by_default_as_rerank_does(folder: Path) -> None:
-    """The router knows no shares, so what is not expected to lose is escalated."""
-    write_cases(folder / "two.jsonl", [case("a", 1.0, (0.1, 0.3)), case("c", -2.0, (0.1, 0.1))])
+    """Three in ten of the router's own queries are expected to gain 0.28; a 0.3, c nothing."""
+    write_cases(folder / "two.jsonl", [case("a", 2.0, (0.1, 0.3)), case("c", -1.0, (0.1, 0.1))])
     assert rows(folder, cases="two.jsonl")["auto"]["escalated"] == 0.5
 
 
