@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
+from hypothesis import settings
+
+settings.register_profile("listwise", deadline=None)  # timings live in benchmarks
+settings.load_profile("listwise")
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Judged research data, which is not part of this repository."""
+    folder = Path(os.environ.get("LISTWISE_DATA", CHECKOUT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("needs the judged data: set LISTWISE_DATA to its folder")
+    return folder
 
 
 @pytest.fixture(autouse=True)
-def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is printed does not depend on the terminal that the tests are started from."""
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or fills the user's cache and ledger, sees the user's keys, or depends on the terminal's width."""
+    monkeypatch.setenv("LISTWISE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LISTWISE_LEDGER", str(tmp_path / "ledger.db"))
+    for provider in ("OPENAI", "ANTHROPIC", "VLLM", "COHERE", "JINA", "VOYAGE", "TEI"):
+        monkeypatch.delenv(f"{provider}_BASE_URL", raising=False)
+        monkeypatch.delenv(f"{provider}_API_KEY", raising=False)
+    monkeypatch.delenv("CO_API_KEY", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)
