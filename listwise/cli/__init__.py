@@ -14,6 +14,7 @@ COMMANDS = {
     "rerank": "Re-rank a run, a file of requests, or one query.",
     "plan": "What a re-ranking would cost and take, before anything is spent.",
     "route": "Which queries go to the LLM, and why; fit and check the router.",
+    "show": "What an LLM was shown and answered, window by window.",
     "eval": "Measure runs against judgements.",
     "distill": "Train a local cross-encoder from judgements, an LLM's orders and scores.",
     "demo": "See it work: a local model, a real LLM, a receipt.",
