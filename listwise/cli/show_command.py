@@ -82,7 +82,7 @@ def _shown(qid: str, traces: Traces, files: Files) -> Shown:
         receipt = read_receipts(files["receipts"]).get(qid)
         if receipt is None:
             raise InputError("no receipt of this query", path=files["receipts"], qid=qid)
-    before, after = replayed(windows, receipt and receipt.strategy) or (None, None)
+    before, after = replayed(windows, receipt.strategy if receipt else None) or (None, None)
     before = _order(files["run"], qid) or before
     after = _order(files["ranked"], qid) or after
     passages: dict[str, str] = {}
