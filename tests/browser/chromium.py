@@ -73,9 +73,7 @@ class Page:
 
     async def prefer(self, scheme: str) -> None:
         """``light`` or ``dark``, as the system would."""
-        await self.send(
-            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
-        )
+        await self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     async def picture(self, path: Path, *, whole: bool = False) -> None:
         """A screenshot, of the window or of the whole page."""
@@ -92,7 +90,8 @@ class Page:
         answer = self._answers[self._last] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": self._last, "method": method, "params": parameters})
         async with asyncio.timeout(PATIENCE_S):
-            return await answer
+            found: dict[str, Any] = await answer
+        return found
 
     async def close(self) -> None:
         """Stop listening."""
@@ -160,6 +159,6 @@ async def chromium(path: str) -> AsyncIterator[Page]:
 async def _port(file: Path) -> int:
     """The browser writes where it listens."""
     async with asyncio.timeout(PATIENCE_S):
-        while not file.exists() or not file.read_text().strip():
+        while not file.exists() or not file.read_text().strip():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.05)
     return int(file.read_text().split()[0])

@@ -1,5 +1,7 @@
-"""A results folder as an experiment leaves it, made up: rankings, windows and receipts are the library's own, by its
-simulated ranker; collections, passages and the systems called real are invented.
+"""A results folder as an experiment leaves it, made up.
+
+Rankings, windows and receipts are the library's own, by its simulated ranker; collections, passages and the systems
+called real are invented.
 
     python -m tests.eval.results_folder FOLDER [QUERIES]
 """
@@ -27,7 +29,8 @@ HOSTILE = "</script><script>alert(1)</script> & <b>\x1b[31m\u202e ' \" -->"
 TOPICS = (
     "why is the sky blue", "how long does a cold last", "what is the daily life of thai people",
     "definition of a sigmet", "causes of left ventricular hypertrophy", "is cdg airport in main paris",
-    "how are some sharks warm blooded", "what types of food can you cook sous vide", "when was the salvation army founded",
+    "how are some sharks warm blooded", "what types of food can you cook sous vide",
+    "when was the salvation army founded",
     "difference between rn and bsn", "how to find the midsegment of a trapezoid", "who is robert gray",
 )  # fmt: skip
 SENTENCES = (
@@ -126,7 +129,8 @@ def make(root: Path, queries: int = 12, *, collections: Sequence[str] = ("dl-one
 
 def _collection(root: Path, name: str, count: int, number: int) -> Made:
     draw = random.Random(number)
-    requests, grades, texts = [], [], {}
+    requests, grades = [], []
+    texts: dict[str, str] = {}
     for at in range(count):
         topic = TOPICS[at] if at < len(TOPICS) else f"{TOPICS[at % len(TOPICS)]} {at}"
         query = Query(f"{1000 * number + at * 37 + 11}", f"{HOSTILE} {topic}" if at == 1 else topic)

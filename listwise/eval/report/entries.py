@@ -10,6 +10,9 @@ from statistics import fmean
 from listwise.eval.measures import Interval, bootstrap
 from listwise.eval.report.folder import Bill, Folder, System
 
+FREE = ("first_stage", "local")
+"""Kinds of systems that ask no API, and cost nothing where no total says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -139,6 +142,8 @@ def _cost(folder: Folder, members: Sequence[System]) -> Cost | None:
     bills = [folder.bills.get((system.collection, system.system)) for system in members]
     known = [bill for bill in bills if bill is not None]
     queries = len(folder.queries[members[0].collection])
+    if not known and members[0].kind in FREE:
+        return Cost(0.0, 0.0, 0.0, 0.0, None)
     if not known or not queries:
         return None
     return Cost(

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from listwise.eval.measures import Interval, bootstrap
 from listwise.eval.report.entries import Entry
 
 QUERIES = 1000
 """Dollars are given for so many."""
+
+
+class Card(NamedTuple):
+    """One thing to be said."""
+
+    heading: str
+    entry: Entry | None
+    """What it is about, if that is one system."""
+    words: str
 
 
 @dataclass(frozen=True)
@@ -75,29 +85,36 @@ class Findings:
                 kept.append(entry)
         return kept
 
-    def sentences(self) -> Iterator[tuple[str, str]]:
-        """Headings with what is to be said under them."""
+    def cards(self) -> Iterator[Card]:
+        """What is to be said, the most important first."""
         if not self.ranked:
             return
         best = self.ranked[0]
-        yield "Best", f"{self._measured(best)} {self._over(best)}{cost_words(best)}"
+        score = best.scores[self.measure]
+        yield Card("Best", best, f"{self._measured(best)}{self._over(best)}. {cost_words(best)}")
         if self.cheapest is not None:
             entry, gap = self.cheapest
-            yield (
-                "As good for less",
-                f"{self._measured(entry)} That is {gap.mean:+.3f} to the best ({gap.low:+.3f} to {gap.high:+.3f}), "
-                f"which is within the noise of {self.queries} queries. {cost_words(entry)}",
+            words = (
+                f"{self._measured(entry)}: {gap.mean:+.3f} to the best ({gap.low:+.3f} to {gap.high:+.3f}), which "
+                f"is within the noise of {self.queries} queries. {cost_words(entry)}"
             )
+            yield Card("As good, for less", entry, words)
         elif self.as_good:
             names = _list([entry.name for entry, _ in self.as_good])
-            yield "Not told apart", f"On {self.queries} queries the best cannot be told from {names}."
+            yield Card("As good", None, f"On {self.queries} queries the best cannot be told from {names}.")
         elif len(self.ranked) > 1:
-            yield "Not told apart", "Nothing: every other system is worse, and by more than noise."
-        yield from self._ceilings(best)
+            yield Card("As good", None, "No other system: all others are worse, and by more than noise.")
+        if score.ceiling is not None and not self.simulated:
+            words = (
+                f"No order of the candidates of {best.name} could reach more than {score.ceiling:.3f}: what the "
+                "first stage did not find, no re-ranker can put first. "
+                f"The best reaches {score.interval.mean / max(score.ceiling, 1e-9):.0%} of that."
+            )
+            yield Card("Ceiling", None, words)
 
     def _measured(self, entry: Entry) -> str:
         interval = entry.scores[self.measure].interval
-        return f"{entry.name}: {self.measure} {interval.mean:.3f} (95 % interval {interval.low:.3f} to {interval.high:.3f})."
+        return f"{self.measure} {interval.mean:.3f} (95 % interval {interval.low:.3f} to {interval.high:.3f})"
 
     def _over(self, entry: Entry) -> str:
         difference = entry.scores[self.measure].difference
@@ -105,16 +122,7 @@ class Findings:
             return ""
         word = "above" if difference.mean >= 0 else "below"
         told = "" if difference.low > 0 or difference.high < 0 else ", which may be chance"
-        return f"{abs(difference.mean):.3f} {word} {self.baseline.name}{told}. "
-
-    def _ceilings(self, best: Entry) -> Iterator[tuple[str, str]]:
-        score = best.scores[self.measure]
-        if score.ceiling is not None:
-            yield (
-                "Ceiling",
-                f"No order of its candidates could reach more than {score.ceiling:.3f}: what the first stage did not "
-                "find, no re-ranker can put first.",
-            )
+        return f", {abs(difference.mean):.3f} {word} {self.baseline.name}{told}"
 
 
 def usd_of(entry: Entry) -> float | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -111,6 +113,14 @@ class Environment:
     seconds: float | None = None
     sha256: str | None = None
 
+    @property
+    def begun(self) -> str:
+        """``started`` as people write it."""
+        try:
+            return f"{datetime.fromisoformat(self.started):%Y-%m-%d %H:%M %Z}".strip()
+        except ValueError:
+            return self.started
+
 
 _SYSTEM: Final = TypeAdapter(System)
 _FIGURE: Final = TypeAdapter(Figure)
@@ -142,8 +152,12 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """What the experiment is called."""
-        return self.path.resolve().name
+        """What the experiment is called: by its file, or else as the folder is."""
+        try:
+            named = tomllib.loads(self.definition).get("name")
+        except tomllib.TOMLDecodeError:
+            named = None
+        return named if isinstance(named, str) and named else self.path.resolve().name
 
     @cached_property
     def collections(self) -> tuple[str, ...]:

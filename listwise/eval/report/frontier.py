@@ -158,7 +158,11 @@ def _legend(plane: Plane, real: Findings, made_up: Findings) -> Iterator[Markup]
             aria_hidden="true",
         )
         yield tag("span", mark, "hollow: simulated, says nothing of a real model", class_="key")
-    yield tag("span", "Bars are 95 % intervals; the stepped line is the best for the money.", class_="key")
+    yield tag(
+        "span",
+        "Bars are 95 % intervals; stepped lines are the best for the money, dashed among simulated systems.",
+        class_="key",
+    )
 
 
 def _table(real: Findings, made_up: Findings) -> Markup:

@@ -75,7 +75,7 @@ function startFilters() {
         dataset.measure !== measure.value ||
         (!simulated.checked && "simulated" in dataset) ||
         (!seeds.checked && dataset.part === "seed") ||
-        (wanted !== "" && !row.children[1].textContent.toLowerCase().includes(wanted));
+        (wanted !== "" && !$("th", row).textContent.toLowerCase().includes(wanted));
       shown += !row.hidden;
     }
     $("#shown").textContent = `${shown} of ${rows.length} lines`;

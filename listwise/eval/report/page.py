@@ -15,7 +15,7 @@ from listwise.eval.report.frontier import frontier
 from listwise.eval.report.markup import Content, Markup, data, joined, tag
 from listwise.eval.report.queries import cut, index, records
 from listwise.eval.report.studies import study
-from listwise.eval.report.tables import provenance, systems_table, totals_table
+from listwise.eval.report.tables import name_of, provenance, systems_table, totals_table
 
 ASSETS = Path(__file__).parent
 LENGTHS = (1000, 600, 400, 250, 150, 80, 0)
@@ -23,9 +23,9 @@ LENGTHS = (1000, 600, 400, 250, 150, 80, 0)
 SMALL, LARGE = (50, 4_800_000), (500, 19_500_000)
 """Queries with the bytes that a page of so many may have."""
 SIMULATED = (
-    "Some systems here are simulated: no LLM was asked for them. They rank by the judgements themselves, with errors of "
-    "a chosen size, so they show what a strategy does, and nothing of any real model. Their tokens and dollars are made "
-    "up. They are marked, and are not compared with real ones."
+    "Some systems here are simulated: no LLM was asked for them. They rank by the judgements themselves, with "
+    "errors of a chosen size, so they show what a strategy does, and nothing of any real model. Their tokens and "
+    "dollars are made up. They are marked wherever they occur, and the summary keeps them apart from real ones."
 )
 
 
@@ -78,7 +78,7 @@ def _header(folder: Folder) -> Markup:
         tag(
             "div",
             tag("h1", folder.name),
-            tag("p", f"{len(groups)} systems on {', '.join(counts)}; {folder.environment.started}", class_="lead"),
+            tag("p", f"{len(groups)} systems on {', '.join(counts)}; {folder.environment.begun}", class_="lead"),
         ),
         tag("button", "Theme: system", type="button", class_="theme", hidden=True),
         class_="top",
@@ -132,15 +132,21 @@ def _summary(real: Findings, made_up: Findings, many: bool) -> Markup:
 def _cards(findings: Findings) -> Markup:
     named = "Simulated: " if findings.simulated else ""
     cards = [
-        tag("div", tag("h4", f"{named}{heading}"), tag("p", words), class_="card simulated" if named else "card")
-        for heading, words in findings.sentences()
+        tag(
+            "div",
+            tag("h4", f"{named}{heading.lower() if named else heading}"),
+            tag("p", name_of(entry), class_="who") if entry is not None else "",
+            tag("p", words),
+            class_="card simulated" if named else "card",
+        )
+        for heading, entry, words in findings.cards()
     ]
     return tag("div", cards, class_="cards")
 
 
 def _filters(folder: Folder) -> Markup:
     """The controls of the main table; without scripts all its lines are shown, and these are not."""
-    kinds = {system.kind: KINDS[system.kind] for system in folder.systems}
+    kinds: dict[str, str] = {system.kind: KINDS[system.kind] for system in folder.systems}
     several = len({(each.collection, each.group) for each in folder.systems}) < len(folder.systems)
     return tag(
         "div",

@@ -16,6 +16,8 @@ LANE = 120
 CHARACTER, LINE = 6.6, 15
 """Pixels of a label's character and line."""
 RADIUS = 6
+CLEAR = 24
+"""Pixels at the ends of the axis of dollars that are left to the lanes beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,9 @@ class Plane:
         low, high = self.decades
         for power in range(floor(low), ceil(high) + 1):
             for digit in (1, 2, 5) if high - low < 2.5 else (1,):
-                if low <= log10(digit * 10.0**power) <= high:
-                    yield digit * 10.0**power
+                usd = digit * 10.0**power
+                if low <= log10(usd) <= high and self.start + CLEAR <= self.x_of(usd) <= self.end - CLEAR:
+                    yield usd
 
     def qualities(self) -> Iterator[float]:
         """Where ticks stand on the axis of quality."""
@@ -136,14 +139,14 @@ class Plane:
 
 
 def tick_step(span: float) -> float:
-    """A round distance of which about five make the span."""
-    rough = max(span, 1e-6) / 5
+    """A round distance of which about six make the span."""
+    rough = max(span, 1e-6) / 6
     power = 10.0 ** floor(log10(rough))
     return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= rough * 0.999)
 
 
 def labels(points: Sequence[Point]) -> list[Label]:
-    """Names beside their points, so that none covers a point or another name: at the first free place of several."""
+    """Names beside their points, each at the first place where it covers no point and no other name."""
     taken = [(point.x - RADIUS, point.y - RADIUS, point.x + RADIUS, point.y + RADIUS) for point in points]
     found = []
     for point in points:

@@ -2,7 +2,7 @@
 const UNIT = 10000;
 const three = (value) => (value === null || value === undefined ? "–" : (value / UNIT).toFixed(3));
 const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${Math.abs(value / UNIT).toFixed(3)}`;
-const named = (system) => [system.name, system.simulated ? el("span", { class: "badge simulated" }, "simulated") : null];
+const badge = (system) => (system.simulated ? el("span", { class: "badge simulated" }, "simulated") : null);
 const count = (number, word) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 const dollars = (usd) => `$${usd === 0 ? "0" : usd >= 0.01 ? usd.toFixed(4) : usd.toFixed(6)}`;
 let all, measure, chosen, marked = null;
@@ -18,7 +18,7 @@ function startQueries() {
       ...known.map((each, at) => el("option", { value: at }, each.simulated ? `${each.name} (simulated)` : each.name)),
     );
     const mean = (each) => average(each.values[measure] ?? []);
-    const others = known.map((each, at) => [each.baseline ? -1 : mean(each), at]);
+    const others = known.map((each, at) => [mean(each) - (each.baseline ? 2 * UNIT : each.simulated ? UNIT : 0), at]);
     system.value = String(others.reduce((best, each) => (each[0] > best[0] ? each : best))[1]);
   };
   systems();
@@ -61,7 +61,7 @@ function list(form) {
     }),
   );
   $("#base").textContent = base ? base.name : "baseline";
-  $("#other").textContent = systems[system.value].name;
+  $("#other").textContent = system.selectedOptions[0].textContent;
   $("#found").textContent = `${count(found.length, "query").replace("querys", "queries")} of ${qids.length}; ${measure}`;
 }
 
@@ -115,10 +115,11 @@ function scores(known, at, pick) {
   const rows = known.systems.map((system, number) => {
     const value = system.values[measure]?.[at] ?? 0;
     const button = el("button", { type: "button", class: "choose", value: number, "aria-pressed": "false", onclick: () => pick(number) }, system.name);
-    const seeds = system.seeds > 1 ? el("span", { class: "badge" }, `mean of ${system.seeds}`) : null;
+    const name = el("span", {}, button);
+    const seeds = system.seeds > 1 ? el("span", { class: "badge" }, `mean of ${system.seeds} runs`) : null;
     const bar = el("span", { class: "bar", "aria-hidden": "true" }, el("i"));
     bar.firstChild.style.width = `${(100 * value) / UNIT}%`;
-    return el("tr", {}, el("th", { scope: "row" }, button, named(system)[1], seeds), el("td", {}, bar),
+    return el("tr", {}, el("th", { scope: "row" }, name, badge(system), seeds), el("td", {}, bar),
       all.measures.map((name) => el("td", { class: "number" }, three(system.values[name]?.[at]))));
   });
   const table = el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
@@ -133,15 +134,15 @@ function rankingOf(system, ranking, record) {
     const moved = ranking.was ? (was ? movedBy(was - at - 1) : el("span", { class: "moved" }, "new")) : "";
     const path = pathOf(doc, windows);
     return el("li", { "data-doc": doc, class: "passage" }, el("span", { class: "rank" }, String(at + 1)), el("span", {}, moved),
-      el("div", {}, grade(record.grades[doc]), docButton(doc, record), el("p", {}, record.texts[doc] || "(text not kept)"),
+      el("div", {}, grade(record.grades[doc]), docButton(doc, record), el("p", { class: "text" }, record.texts[doc] || "(text not kept)"),
         path ? el("p", { class: "path" }, path) : null));
   });
   return [
-    el("h4", {}, `Ranking${seeds}: `, ...named(system)),
+    el("h4", {}, el("span", {}, `Ranking${seeds}: ${system.name}`), badge(system)),
     ranking.receipt ? receiptOf(ranking.receipt, system) : null,
     rows.length ? el("ol", { class: "passages" }, rows) : el("p", {}, "It ranked nothing for this query."),
     windows.length ? el("h4", {}, `${count(windows.length, "window")} read, in order`) : null,
-    windows.length ? el("p", { class: "hint" }, "Lines lead from the place shown to the place given; green ones are of relevant passages. Choose a docid to follow that passage through all windows.") : null,
+    windows.length ? el("p", { class: "hint" }, "Lines lead from the place shown to the place given; green ones are of relevant passages. Choose a docid to follow that passage through all windows and to read all of it.") : null,
     ...windows.map((window, at) => windowOf(window, at, windows.length, system, record)),
   ].filter(Boolean);
 }
@@ -223,5 +224,5 @@ function docButton(doc, record) {
     marked = marked === doc ? null : doc;
     for (const each of $$("#query [data-doc]")) each.classList.toggle("marked", Number(each.dataset.doc) === marked);
   };
-  return el("button", { type: "button", class: "doc", onclick: toggle, title: "Follow this passage" }, record.docids[doc]);
+  return el("button", { type: "button", class: "doc", onclick: toggle, title: "Follow this passage, and read all of it" }, record.docids[doc]);
 }

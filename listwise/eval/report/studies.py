@@ -1,8 +1,8 @@
 """Studies of positional bias, drawn from whatever JSON ``listwise bias --json`` printed.
 
-What a value is goes by its shape, so that a study may hold other figures than it does today: a dict with ``low`` and
-``high`` is an estimate, a list of estimates a curve, a list of lists of numbers a heat map ``[shown][given]``, a list of
-flat dicts a table.
+What a value is goes by its shape, so that a study may hold other figures than it does today: a dict with ``low``
+and ``high`` is an estimate, a list of estimates a curve, a list of lists of numbers a heat map
+``[shown][given]``, a list of flat dicts a table.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ def study(name: str, value: Any) -> Markup:
     """One file of ``bias/``."""
     simulated = isinstance(value, Mapping) and bool(value.get("simulated"))
     badge = [tag("span", "simulated", class_="badge simulated")] * simulated
-    return tag("section", tag("h3", words(name), *badge), list(_parts(value, "", 0)), class_="study")
+    return tag("section", tag("h3", tag("span", words(name)), *badge), list(_parts(value, "", 0)), class_="study")
 
 
 def words(name: str) -> str:
     """A key as people write it."""
-    return name.replace("_", " ").replace("-", " ").strip()
+    plain = name.replace("_", " ").strip()
+    return plain[:1].upper() + plain[1:]
 
 
 def is_estimate(value: Any) -> bool:
@@ -87,7 +88,7 @@ def _parts(value: Any, name: str, level: int) -> Iterator[Markup]:
     elif isinstance(value, Mapping):
         facts = {key: each for key, each in value.items() if _is_flat(each)}
         if facts:
-            yield _table([facts]) if _wide(facts) else _facts(facts)
+            yield _facts(facts)
         for key, each in value.items():
             if not _is_flat(each):
                 yield from _under(key, each, level)
@@ -110,15 +111,11 @@ def _under(key: str, value: Any, level: int) -> Iterator[Markup]:
 def _called(record: Mapping[str, Any]) -> str:
     """What tells a part from the others like it: its short texts and whole numbers."""
     told = [
-        f"{words(key)} {each}"
+        f"{key.replace('_', ' ')} {each}"
         for key, each in record.items()
         if isinstance(each, str | int) and len(str(each)) < 30
     ]
     return ", ".join(told[:3])
-
-
-def _wide(facts: Mapping[str, Any]) -> bool:
-    return any(is_estimate(each) for each in facts.values()) and "name" in facts
 
 
 def _facts(facts: Mapping[str, Any]) -> Markup:

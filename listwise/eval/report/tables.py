@@ -18,14 +18,13 @@ UNKNOWN = "–"
 COLUMNS = (
     ("System", "text", "What ranked"),
     ("Kind", "text", "What sort of system"),
-    ("Mean", "number", "Mean over the judged queries"),
-    ("95 % interval", "number", "By bootstrap over queries"),
+    ("Mean", "number", "Mean over the judged queries, and its 95 % interval by bootstrap over queries"),
     ("To baseline", "number", "Mean difference, paired, with its 95 % interval"),
     ("p", "number", "Of the difference, corrected for the number of comparisons; of several seeds the largest"),
     ("Ceiling", "number", "What the best order of the same candidates would reach"),
     (f"$ / {QUERIES:,}", "number", f"Dollars for {QUERIES:,} queries, as if nothing came from a cache"),
     ("Tokens", "number", "Tokens a query, in and out"),
-    ("Seconds", "number", "Seconds a query"),
+    ("Seconds", "number", "Seconds a query, as measured"),
 )
 
 
@@ -37,29 +36,34 @@ def systems_table(folder: Folder) -> Markup:
         for entry in entries(folder, collection)
         for measure in folder.measures
         if measure in entry.scores
-        for row in _rows(folder, collection, entry, measure)
+        for row in _rows(folder, entry, measure)
     ]
-    caption = "Systems with their measures. Headings sort; the filters above choose the lines."
-    return _table(caption, [("Collection", "text", "Queries and judgements"), *COLUMNS], rows, name="systems")
+    collection = [("Collection", "text", "Queries and judgements")] * (len(folder.collections) > 1)
+    return _table(
+        "Headings sort; the filters above choose the lines.", [*collection, *COLUMNS], rows, name="systems"
+    )
 
 
-def _rows(folder: Folder, collection: str, entry: Entry, measure: str) -> Iterator[Markup]:
+def _rows(folder: Folder, entry: Entry, measure: str) -> Iterator[Markup]:
     members = seeds(folder, entry)
-    yield _row(collection, entry, entry.scores[measure], "of-seeds" if members else "")
+    many = len(folder.collections) > 1
+    yield _row(entry, entry.scores[measure], "of-seeds" if members else "", many=many)
     for member in members:
-        yield _row(collection, member, member.scores[measure], "seed")
+        yield _row(member, member.scores[measure], "seed", many=many)
 
 
-def _row(collection: str, entry: Entry, score: Score, part: str) -> Markup:
+def _row(entry: Entry, score: Score, part: str, *, many: bool) -> Markup:
+    """``many``: whether there are several collections, so that each line must say of which it is."""
     cost = entry.cost
     kind = entry.first.kind
+    collection = entry.first.collection
+    note = tag("span", entry.first.note, class_="note") if entry.first.note else ""
     return tag(
         "tr",
-        tag("td", collection),
-        tag("th", _name(entry), scope="row", data_sort=entry.name),
+        *([tag("td", collection)] if many else []),
+        tag("th", name_of(entry), note, scope="row", data_sort=entry.name),
         tag("td", _mark(entry), KINDS[kind], class_="kind"),
-        _number(f"{score.interval.mean:.4f}", score.interval.mean, class_="mean"),
-        _number(_spread(score.interval), score.interval.low),
+        _number([tag("b", f"{score.interval.mean:.4f}"), _spread(score.interval)], score.interval.mean),
         _difference(entry, score),
         _number(*_p(score.p)),
         _number(UNKNOWN if score.ceiling is None else f"{score.ceiling:.3f}", score.ceiling),
@@ -77,8 +81,9 @@ def _row(collection: str, entry: Entry, score: Score, part: str) -> Markup:
     )
 
 
-def _name(entry: Entry) -> list[Content]:
-    name: list[Content] = [entry.label]
+def name_of(entry: Entry) -> list[Content]:
+    """Its label, with badges for what a reader must know of it."""
+    name: list[Content] = [tag("span", entry.label)]
     if entry.simulated:
         name.append(tag("span", "simulated", class_="badge simulated"))
     if entry.baseline:
@@ -86,8 +91,6 @@ def _name(entry: Entry) -> list[Content]:
     if len(entry.members) > 1:
         runs = "runs" if entry.first.kind == "recorded" else "seeds"
         name.append(tag("span", f"mean of {len(entry.members)} {runs}", class_="badge"))
-    if entry.first.note:
-        name.append(tag("span", entry.first.note, class_="note"))
     return name
 
 
@@ -104,8 +107,12 @@ def _difference(entry: Entry, score: Score) -> Markup:
     gap = score.difference
     clear = score.p is not None and score.p < CLEAR
     cell: list[Content] = [
-        tag("span", f"{gap.mean:+.4f}", class_=("better" if gap.mean > 0 else "worse") if clear else "unclear"),
-        tag("span", f" {_spread(gap, '+')}", class_="interval"),
+        tag(
+            "span",
+            f"{gap.mean:+.4f}".replace("-", "−"),
+            class_=("better" if gap.mean > 0 else "worse") if clear else "unclear",
+        ),
+        _spread(gap, "+"),
     ]
     if score.wins is not None and score.losses is not None:
         words = f"better on {score.wins:.3g} queries, worse on {score.losses:.3g}"
@@ -128,13 +135,14 @@ def _usd(entry: Entry) -> tuple[str, float | None]:
     return ("0" if usd == 0 else usd_words(usd).removeprefix("$")), usd
 
 
-def _spread(interval: Interval, sign: str = "") -> str:
-    return f"{interval.low:{sign}.3f} to {interval.high:{sign}.3f}"
+def _spread(interval: Interval, sign: str = "") -> Markup:
+    words = f"{interval.low:{sign}.3f} to {interval.high:{sign}.3f}".replace("-", "−")
+    return tag("span", words, class_="interval")
 
 
-def _number(text: str, value: float | None, class_: str = "") -> Markup:
+def _number(content: Content, value: float | None) -> Markup:
     """A cell that sorts by its value; unknown ones come last either way."""
-    return tag("td", text, class_=f"number {class_}".strip(), data_sort="" if value is None else f"{value:.9g}")
+    return tag("td", content, class_="number", data_sort="" if value is None else f"{value:.9g}")
 
 
 def totals_table(folder: Folder) -> Markup:
@@ -184,7 +192,7 @@ def provenance(folder: Folder) -> Markup:
     made = folder.environment
     seeds_used = sorted({system.seed for system in folder.systems if system.seed is not None})
     facts: list[tuple[str, Content]] = [
-        ("Begun", made.started),
+        ("Begun", made.begun),
         ("Took", UNKNOWN if made.seconds is None else f"{made.seconds:,.0f} s"),
         ("listwise", made.listwise),
         ("Python", made.python),
