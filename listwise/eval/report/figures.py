@@ -16,6 +16,8 @@ COLOURS = {"first_stage": "#5b6472", "local": "#0f766e", "recorded": "#b45309", 
 """As the page has them on white."""
 INCH = 100
 """Pixels of the page's plane."""
+BEHIND = {"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 0.6}
+"""Keeps lines off names."""
 FORMS = (".svg", ".png")
 
 
@@ -31,7 +33,6 @@ def draw_frontier(real: Findings, made_up: Findings, folder: Path) -> list[Path]
     """
     try:
         from matplotlib.figure import Figure
-        from matplotlib.patheffects import withStroke
     except ImportError as error:
         raise MissingExtra("drawing figures", "eval") from error
     plane = Plane([*real.ranked, *made_up.ranked], real.measure)
@@ -51,13 +52,12 @@ def draw_frontier(real: Findings, made_up: Findings, folder: Path) -> list[Path]
             mfc="white" if point.entry.simulated else colour,
             ms=8,
         )
-    halo = [withStroke(linewidth=3, foreground="white")]
     for label in labels(plane.points()):
         if label.apart:
             panel.plot([label.point.x, label.x], [label.point.y, label.y - 4], color="0.7", lw=0.7)
         side = "left" if label.anchor == "start" else "right"
         name = _plain(label.point.entry.name)
-        panel.text(label.x, label.y, name, ha=side, va="baseline", fontsize=8, path_effects=halo)
+        panel.text(label.x, label.y, name, ha=side, va="baseline", fontsize=8, bbox=BEHIND)
     _legend(panel, plane)
     return _save(figure, [folder / f"frontier-{real.collection}{form}" for form in FORMS])
 
