@@ -42,8 +42,12 @@ class Page:
         """Load a file, and wait until it has loaded."""
         for domain in ("Page", "Runtime", "Log", "Network"):
             await self.send(f"{domain}.enable")
+        await self._go("about:blank")  # or a fragment alone would load nothing
+        await self._go(path.resolve().as_uri() + fragment)
+
+    async def _go(self, address: str) -> None:
         self._loaded.clear()
-        await self.send("Page.navigate", url=path.resolve().as_uri() + fragment)
+        await self.send("Page.navigate", url=address)
         async with asyncio.timeout(PATIENCE_S):
             await self._loaded.wait()
 

@@ -179,7 +179,7 @@ def _table(real: Findings, made_up: Findings) -> Markup:
     ]
     headings = ("System", f"Dollars for {QUERIES:,} queries", real.measure, "Best for the money")
     head = tag("thead", tag("tr", [tag("th", heading, scope="col") for heading in headings]))
-    return tag("div", tag("table", head, tag("tbody", rows)), class_="scroll")
+    return tag("div", tag("table", head, tag("tbody", rows), aria_label="Cost and quality"), class_="scroll")
 
 
 def _px(value: float) -> str:

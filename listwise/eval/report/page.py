@@ -180,7 +180,7 @@ def _query_view(folder: Folder) -> Sequence[Markup]:
         tag("th", "system", scope="col", class_="number", id="other"),
         tag("th", "Change", scope="col", class_="number"),
     ]
-    table = tag("table", tag("thead", tag("tr", heads)), tag("tbody"), id="list")
+    table = tag("table", tag("thead", tag("tr", heads)), tag("tbody"), id="list", aria_label="Queries")
     orders = {
         "gain": "largest gain over the baseline",
         "loss": "largest loss to the baseline",
@@ -205,7 +205,7 @@ def _query_view(folder: Folder) -> Sequence[Markup]:
             aria_label="Which queries are listed",
         ),
         tag("p", "", id="found", class_="count", role="status"),
-        tag("div", table, class_="list", tabindex="0", role="region", aria_label="Queries"),
+        tag("div", table, class_="list", tabindex="0", role="region", aria_label="List of queries"),
         tag("div", "", id="query", class_="query", hidden=True),
     )
 

@@ -74,7 +74,9 @@ function choose(collection, qid) {
 /** Show the query that the address names. */
 function open(form) {
   if (!location.hash.startsWith("#query=")) return;
-  const [collection, qid] = location.hash.slice(7).split("/").map(decodeURIComponent);
+  let named;
+  try { named = location.hash.slice(7).split("/").map(decodeURIComponent); } catch { return; /* no address of ours */ }
+  const [collection, qid] = named;
   const at = all.collections[collection]?.qids.indexOf(qid) ?? -1;
   if (at < 0) return;
   if (form.elements.collection.value !== collection) {
@@ -122,8 +124,8 @@ function scores(known, at, pick) {
     return el("tr", {}, el("th", { scope: "row" }, name, badge(system), seeds), el("td", {}, bar),
       all.measures.map((name) => el("td", { class: "number" }, three(system.values[name]?.[at]))));
   });
-  const table = el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Systems on this query" }, table);
+  const table = el("table", { "aria-label": "Systems on this query" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of systems" }, table);
 }
 
 function rankingOf(system, ranking, record) {

@@ -124,15 +124,16 @@ def _facts(facts: Mapping[str, Any]) -> Markup:
         for key, each in facts.items()
         if each is not None
     ]
-    return tag("div", tag("table", tag("tbody", rows), class_="facts"), class_="scroll")
+    table = tag("table", tag("tbody", rows), class_="facts", aria_label="Figures")
+    return tag("div", table, class_="scroll")
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> Markup:
     columns = list(dict.fromkeys(key for record in records for key in record))
     head = tag("tr", [tag("th", words(column), scope="col") for column in columns])
     rows = [tag("tr", [tag("td", _cell(record.get(column))) for column in columns]) for record in records]
-    table = tag("table", tag("thead", head), tag("tbody", rows))
-    return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Findings")
+    table = tag("table", tag("thead", head), tag("tbody", rows), aria_label="Figures")
+    return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Table of figures")
 
 
 def _cell(value: Any) -> Content:
@@ -291,6 +292,6 @@ def _figure(name: str, drawing: Markup, caption: str, rows: Sequence[Sequence[fl
         tag(
             "details",
             tag("summary", "The same as a table"),
-            tag("div", tag("table", tag("tbody", lines)), class_="scroll"),
+            tag("div", tag("table", tag("tbody", lines), aria_label=name), class_="scroll"),
         ),
     )
