@@ -56,7 +56,8 @@ async def test_all_of_it_renders(page: Page) -> None:
     assert min(sizes) > 50
     names = await page.run(
         "[...document.querySelectorAll('.frontier')].map(drawing => [...drawing.querySelectorAll('.name')].map("
-        "name => { const box = name.getBoundingClientRect(); return [box.left, box.top + 3, box.right, box.bottom]; }))"
+        "name => { const box = name.getBoundingClientRect(); "
+        "return [box.left, box.top + 3, box.right, box.bottom]; }))"
     )
     for boxes in names:
         assert len(boxes) == 10

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from listwise import Candidate, Query, Ranking, Request, Reranker
-from listwise.eval.measures import compare, evaluate
+from listwise.eval.measures import bootstrap, compare, evaluate
 from listwise.formats import read_qrels, read_run, run_lines
 from listwise.policy import Policy
 
@@ -112,15 +113,23 @@ def make(root: Path, queries: int = 12, *, collections: Sequence[str] = ("dl-one
         _systems(collection, seeds)
     _lines(root / "systems.jsonl", [line for each in made for line in each.systems])
     _lines(root / "totals.jsonl", [line for each in made for line in each.totals])
-    measures, values = [], []
+    measures: list[dict[str, Any]] = []
+    values: list[dict[str, Any]] = []
     for collection in made:
         for figure, by_query in _measured(collection):
             measures.append(figure)
             values += by_query
     _lines(root / "measures.jsonl", measures)
     _lines(root / "per_query.jsonl", values)
-    _write(root / "experiment.toml", f'name = "made-up"\ncollections = {json.dumps(list(collections))}\n')
-    environment = {"listwise": "1.0", "python": "3.12", "platform": "Linux", "packages": {"numpy": "2.3"}}
+    _lines(root / "groups.jsonl", [line for each in made for line in _grouped(each, measures, values)])
+    _write(root / "experiment.toml", f'description = "Made up."\ncollections = {json.dumps(list(collections))}\n')
+    environment = {
+        "experiment": "made-up",
+        "listwise": "1.0",
+        "python": "3.12",
+        "platform": "Linux",
+        "packages": {"numpy": "2.3"},
+    }
     more = {"started": "2026-01-02T03:04:05Z", "seconds": 61.5, "sha256": "0123456789abcdef" * 4}
     _write(root / "environment.json", json.dumps(environment | more))
     _write(root / "bias" / "weak.json", json.dumps(_study()))
@@ -225,6 +234,33 @@ def _measured(made: Made) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]
                 gap = told.difference
                 figure |= {"losses": told.losses, "difference": [gap.mean, gap.low, gap.high]}
             yield figure, [{**key, "qid": qid, "value": value} for qid, value in measured.by_query.items()]
+
+
+def _grouped(
+    made: Made, measures: Sequence[dict[str, Any]], values: Sequence[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """The mean over seeds, with the first seed's comparison."""
+    groups: dict[str, list[str]] = {}
+    for system in made.systems:
+        groups.setdefault(system["group"], []).append(system["system"])
+    for group, members in groups.items():
+        for measure in MEASURES if len(members) > 1 else ():
+            key = (made.name, measure)
+            of = [
+                each
+                for each in values
+                if (each["collection"], each["measure"]) == key and each["system"] in members
+            ]
+            by_query: dict[str, list[float]] = {}
+            for each in of:
+                by_query.setdefault(each["qid"], []).append(each["value"])
+            first = next(
+                each
+                for each in measures
+                if (each["collection"], each["measure"]) == key and each["system"] == members[0]
+            )
+            interval = bootstrap([fmean(column) for column in by_query.values()])
+            yield {**first, "system": group, **asdict(interval), "seeds": len(members)}
 
 
 def _study() -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Elements(HTMLParser):
 def entry(name: str, values: Sequence[float], usd: float | None, *, simulated: bool = False) -> Entry:
     mean = sum(values) / len(values)
     by_query = {str(at): value for at, value in enumerate(values)}
-    score = Score("nDCG@10", Interval(mean, mean - 0.1, mean + 0.1), by_query, 0.9, None, None, None, None)
+    score = Score(Interval(mean, mean - 0.1, mean + 0.1), by_query, 0.9, None, None, None, None)
     system = System(name, "c", "llm", name, simulated=simulated)
     cost = None if usd is None else Cost(usd, 100, 1, 20, 0.5)
     return Entry(name, (system,), {"nDCG@10": score}, cost)
@@ -126,10 +126,9 @@ def test_seeds_are_put_together(folder: Folder) -> None:
     assert [system.seed for system in group.members] == [0, 1]
     means = [folder.figures["one", system.system, "nDCG@10"].mean for system in group.members]
     assert group.scores["nDCG@10"].interval.mean == pytest.approx(sum(means) / 2)
-    difference = group.scores["nDCG@10"].difference
-    assert difference is not None
-    base = folder.figures["one", "BM25", "nDCG@10"].mean
-    assert difference.mean == pytest.approx(sum(means) / 2 - base)
+    by_query = group.scores["nDCG@10"].by_query
+    assert sum(by_query.values()) / len(by_query) == pytest.approx(sum(means) / 2)
+    assert group.scores["nDCG@10"].p == folder.figures["one", "sliding on sim/strong", "nDCG@10"].p_corrected
     assert group.name == "sliding on sim/strong (simulated)"
     bills = [folder.bills["one", system.system] for system in group.members]
     assert group.cost is not None
@@ -341,6 +340,24 @@ def test_little_is_enough(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, name: str, text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         page_of(read_folder(small(tmp_path, **{name: text})))
+
+
+def test_costs_that_are_not_known_are_not_taken_for_nothing(tmp_path: Path) -> None:
+    def cost(**bill: object) -> Cost | None:
+        line = {"collection": "c", "system": "a", "calls": 3, "usd": "0.5"} | bill
+        folder = read_folder(small(tmp_path, **{"totals.jsonl": json.dumps(line) + "\n"}))
+        return entries(folder, "c")[0].cost
+
+    def usd(**bill: object) -> float | None:
+        told = cost(**bill)
+        assert told is not None
+        return told.usd
+
+    assert usd() == 0.5
+    assert usd(bill_usd="0.7", cache_hits=2) == 0.7
+    assert usd(cache_hits=2) is None, "what came from the cache has no known price"
+    assert usd(priced=False) is None
+    assert cost(priced=False, calls=0) is None, "a recorded run"
 
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from listwise.eval.measures import Interval, bootstrap
+from listwise.eval.measures import Interval
 from listwise.eval.report.folder import Bill, Folder, System
 
 FREE = ("first_stage", "local")
@@ -30,7 +30,6 @@ class Cost:
 class Score:
     """One measure of an entry."""
 
-    measure: str
     interval: Interval
     by_query: Mapping[str, float]
     """In the mean over seeds, by qid."""
@@ -38,9 +37,9 @@ class Score:
     difference: Interval | None
     """To the baseline."""
     p: float | None
-    """Corrected for the number of comparisons; of several seeds the largest."""
-    wins: float | None
-    losses: float | None
+    """Corrected for the number of comparisons."""
+    wins: int | None
+    losses: int | None
 
 
 @dataclass(frozen=True)
@@ -81,55 +80,31 @@ def entries(folder: Folder, collection: str) -> list[Entry]:
     for system in folder.systems:
         if system.collection == collection:
             groups.setdefault(system.group, []).append(system)
-    baseline = next((members for members in groups.values() if members[0].baseline), None)
-    return [entry_of(folder, members, baseline) for members in groups.values()]
+    return [_entry(folder, members) for members in groups.values()]
 
 
 def seeds(folder: Folder, entry: Entry) -> list[Entry]:
     """An entry of several seeds as one entry a seed."""
-    return [entry_of(folder, [member], None) for member in entry.members] if len(entry.members) > 1 else []
+    return [_entry(folder, [member]) for member in entry.members] if len(entry.members) > 1 else []
 
 
-def entry_of(folder: Folder, members: Sequence[System], baseline: Sequence[System] | None) -> Entry:
-    """Put systems together; ``baseline`` is needed for differences of several."""
+def _entry(folder: Folder, members: Sequence[System]) -> Entry:
     first = members[0]
     label = first.group if len(members) > 1 else first.system
-    found = {name: _score(folder, members, baseline, name) for name in folder.measures}
-    scores = {name: score for name, score in found.items() if score is not None}
+    scores = {
+        measure: Score(
+            Interval(figure.mean, figure.low, figure.high),
+            _mean_by_query(folder, members, measure),
+            figure.ceiling,
+            Interval(*figure.difference) if figure.difference is not None else None,
+            figure.p_corrected,
+            figure.wins,
+            figure.losses,
+        )
+        for measure in folder.measures
+        if (figure := folder.figures.get((first.collection, label, measure))) is not None
+    }
     return Entry(label, tuple(members), scores, _cost(folder, members))
-
-
-def _score(
-    folder: Folder, members: Sequence[System], baseline: Sequence[System] | None, measure: str
-) -> Score | None:
-    """A single system's figures are those of the folder; the mean of several is bootstrapped here."""
-    keys = [(system.collection, system.system, measure) for system in members]
-    figures = [folder.figures[key] for key in keys if key in folder.figures]
-    if not figures:
-        return None
-    by_query = _mean_by_query(folder, members, measure)
-    first = figures[0]
-    interval = Interval(first.mean, first.low, first.high)
-    difference = Interval(*first.difference) if first.difference is not None else None
-    if len(figures) > 1 and by_query:
-        interval = bootstrap(list(by_query.values()))
-        if first.difference is not None and baseline is not None:
-            base = _mean_by_query(folder, baseline, measure)
-            difference = bootstrap([value - base[qid] for qid, value in by_query.items() if qid in base])
-    ceilings = [figure.ceiling for figure in figures if figure.ceiling is not None]
-    ps = [figure.p_corrected for figure in figures if figure.p_corrected is not None]
-    wins = [figure.wins for figure in figures if figure.wins is not None]
-    losses = [figure.losses for figure in figures if figure.losses is not None]
-    return Score(
-        measure,
-        interval,
-        by_query,
-        fmean(ceilings) if ceilings else None,
-        difference,
-        max(ps, default=None),
-        fmean(wins) if wins else None,
-        fmean(losses) if losses else None,
-    )
 
 
 def _mean_by_query(folder: Folder, members: Sequence[System], measure: str) -> dict[str, float]:
@@ -140,14 +115,14 @@ def _mean_by_query(folder: Folder, members: Sequence[System], measure: str) -> d
 
 def _cost(folder: Folder, members: Sequence[System]) -> Cost | None:
     bills = [folder.bills.get((system.collection, system.system)) for system in members]
-    known = [bill for bill in bills if bill is not None]
+    known = [bill for bill in bills if bill is not None and (bill.priced or bill.calls)]
     queries = len(folder.queries[members[0].collection])
     if not known and members[0].kind in FREE:
         return Cost(0.0, 0.0, 0.0, 0.0, None)
     if not known or not queries:
         return None
     return Cost(
-        usd=fmean(map(_usd, known)) / queries if all(bill.priced for bill in known) else None,
+        usd=_mean([_usd(bill) for bill in known], queries),
         tokens=fmean(bill.input_tokens + bill.output_tokens for bill in known) / queries,
         calls=fmean(bill.calls for bill in known) / queries,
         passages=fmean(bill.passages_read for bill in known) / queries,
@@ -155,10 +130,13 @@ def _cost(folder: Folder, members: Sequence[System]) -> Cost | None:
     )
 
 
-def _usd(bill: Bill) -> float:
+def _usd(bill: Bill) -> float | None:
+    """As if nothing had come from a cache, as far as that is known."""
+    if not bill.priced or (bill.bill_usd is None and bill.cache_hits):
+        return None
     return float(bill.usd if bill.bill_usd is None else bill.bill_usd)
 
 
 def _mean(values: Sequence[float | None], queries: int) -> float | None:
     known = [value for value in values if value is not None]
-    return fmean(known) / queries if known else None
+    return fmean(known) / queries if len(known) == len(values) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,6 +45,8 @@ class System:
     strategy: str | None = None
     seed: int | None = None
     baseline: bool = False
+    first_stage: str | None = None
+    """The system whose order was re-ranked."""
     run: str | None = None
     """Files are named from the folder on."""
     receipts: str | None = None
@@ -53,7 +56,8 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measure of one system: a line of ``measures.jsonl``."""
+    """One measure of one system, or of a group in the mean over its seeds: a line of ``measures.jsonl`` or of
+    ``groups.jsonl``."""
 
     collection: str
     system: str
@@ -105,6 +109,7 @@ class Bill:
 class Environment:
     """When, with what and by which definition the figures were made: ``environment.json``."""
 
+    experiment: str | None = None
     listwise: str = "unknown"
     python: str = "unknown"
     platform: str = "unknown"
@@ -129,7 +134,8 @@ _BILL: Final = TypeAdapter(Bill)
 _ENVIRONMENT: Final = TypeAdapter(Environment)
 
 Key = tuple[str, str]
-"""Collection and system."""
+"""Collection and system, or group."""
+OPTIONAL = ("totals.jsonl", "groups.jsonl")
 
 
 @dataclass(frozen=True)
@@ -140,9 +146,9 @@ class Folder:
     systems: Sequence[System]
     """In table order."""
     figures: Mapping[tuple[str, str, str], Figure]
-    """By collection, system and measure."""
+    """By collection, system or group, and measure."""
     values: Mapping[tuple[str, str, str], Mapping[str, float]]
-    """Likewise, by qid."""
+    """By collection, system and measure; values by qid."""
     bills: Mapping[Key, Bill]
     environment: Environment
     definition: str
@@ -152,12 +158,17 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """What the experiment is called: by its file, or else as the folder is."""
+        """What the experiment is called, or else the folder."""
+        return self.environment.experiment or self.path.resolve().name
+
+    @property
+    def description(self) -> str:
+        """What its file says that it is about; empty if nothing."""
         try:
-            named = tomllib.loads(self.definition).get("name")
+            described = tomllib.loads(self.definition).get("description")
         except tomllib.TOMLDecodeError:
-            named = None
-        return named if isinstance(named, str) and named else self.path.resolve().name
+            return ""
+        return described if isinstance(described, str) else ""
 
     @cached_property
     def collections(self) -> tuple[str, ...]:
@@ -209,14 +220,12 @@ def read_folder(path: Path) -> Folder:
     systems = [system for _, system in read_records(path / "systems.jsonl", _SYSTEM, "system")]
     not_empty(systems, path / "systems.jsonl", "systems")
     known = {(system.collection, system.system) for system in systems}
-    figures = {
-        (each.collection, each.system, each.measure): each
-        for each in _of(known, path / "measures.jsonl", _FIGURE, "measure")
-    }
+    figures = {_key(each): each for each in _of(known, path / "measures.jsonl", _FIGURE, "measure")}
+    not_empty(figures, path / "measures.jsonl", "measures")
+    figures |= {_key(each): each for each in _of(_groups(systems), path / "groups.jsonl", _FIGURE, "measure")}
     values: dict[tuple[str, str, str], dict[str, float]] = {}
     for each in _of(known, path / "per_query.jsonl", _VALUE, "value of a query"):
-        values.setdefault((each.collection, each.system, each.measure), {})[each.qid] = each.value
-    not_empty(figures, path / "measures.jsonl", "measures")
+        values.setdefault(_key(each), {})[each.qid] = each.value
     totals = path / "totals.jsonl"
     bills = {(each.collection, each.system): each for each in _of(known, totals, _BILL, "total")}
     return Folder(
@@ -231,9 +240,19 @@ def read_folder(path: Path) -> Folder:
     )
 
 
+def _groups(systems: Sequence[System]) -> set[Key]:
+    """Those of several systems."""
+    counts = Counter((system.collection, system.group) for system in systems)
+    return {key for key, count in counts.items() if count > 1}
+
+
+def _key(record: Figure | Value) -> tuple[str, str, str]:
+    return record.collection, record.system, record.measure
+
+
 def _of(known: set[Key], path: Path, adapter: TypeAdapter[Read], what: str) -> Iterator[Read]:
-    """The records of a file, each of which is of a system that there is."""
-    if path.name == "totals.jsonl" and not path.exists():
+    """The records of a file, each of which is of a system that there is; none of a file that need not be there."""
+    if path.name in OPTIONAL and not path.exists():
         return
     for number, record in read_records(path, adapter, what):
         key = record.collection, record.system  # type: ignore[attr-defined]

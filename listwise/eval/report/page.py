@@ -78,6 +78,7 @@ def _header(folder: Folder) -> Markup:
         tag(
             "div",
             tag("h1", folder.name),
+            tag("p", folder.description) if folder.description else "",
             tag("p", f"{len(groups)} systems on {', '.join(counts)}; {folder.environment.begun}", class_="lead"),
         ),
         tag("button", "Theme: system", type="button", class_="theme", hidden=True),

@@ -70,7 +70,7 @@ def records(folder: Folder, collection: str) -> Iterator[dict[str, Any]]:
         InputError: a run, a trace or a text cannot be read.
     """
     shown = [_shown(folder, entry) for entry in entries(folder, collection)]
-    baseline = next((each for each in shown if each.entry.baseline), None)
+    by_name = {each.entry.first.system: each for each in shown}
     grades = folder.judged(collection)
     path = folder.path / "texts" / f"{collection}.jsonl"
     wanted = {
@@ -86,7 +86,7 @@ def records(folder: Folder, collection: str) -> Iterator[dict[str, Any]]:
     for qid in folder.queries[collection]:
         if any(qid in score.by_query for each in shown for score in each.entry.scores.values()):
             query = _Query(qid, grades.get(qid, {}), texts)
-            systems = [query.system(each, baseline) for each in shown]
+            systems = [query.system(each, by_name.get(each.entry.first.first_stage or "")) for each in shown]
             yield {**query.passages(), "systems": systems}
 
 
@@ -113,12 +113,12 @@ class _Query:
             "relevant": sum(grade > 0 for grade in self.grades.values()),
         }
 
-    def system(self, shown: Shown, baseline: Shown | None) -> dict[str, Any]:
+    def system(self, shown: Shown, first_stage: Shown | None) -> dict[str, Any]:
         """The first places of a ranking, the places they had before, and what an LLM read for it."""
         ranking = [entry.docid for entry in shown.run.get(self.qid, ())]
         windows = shown.traces.get(self.qid, ())
         receipt = shown.receipts.get(self.qid)
-        before = self._before(shown, windows, receipt, baseline, ranking)
+        before = self._before(windows, receipt, first_stage, ranking)
         places = {docid: place for place, docid in enumerate(before or (), 1)}
         record: dict[str, Any] = {"top": self._numbers(ranking[:TOP])}
         if places:
@@ -131,21 +131,17 @@ class _Query:
 
     def _before(
         self,
-        shown: Shown,
         windows: Sequence[WindowTrace],
         receipt: Receipt | None,
-        baseline: Shown | None,
+        first_stage: Shown | None,
         ranking: Sequence[str],
     ) -> Sequence[str] | None:
-        """The order that was re-ranked, where it is known: by the windows, or the baseline's if it has the same
-        candidates."""
+        """The order that was re-ranked, where it is known: what the windows tell, as a local model may have had a
+        part before them, or the first stage's."""
         told = replayed(windows, receipt.strategy if receipt else None) if windows else None
         if told is not None and len(told[0]) == len(ranking):
             return told[0]
-        if baseline is None or baseline is shown:
-            return None
-        first = [entry.docid for entry in baseline.run.get(self.qid, ())]
-        return first if set(first) == set(ranking) else None
+        return None if first_stage is None else [entry.docid for entry in first_stage.run.get(self.qid, ())]
 
     def _window(self, window: WindowTrace) -> dict[str, Any]:
         """An answer that is its permutation, written as asked, is not written a second time."""

@@ -20,7 +20,7 @@ COLUMNS = (
     ("Kind", "text", "What sort of system"),
     ("Mean", "number", "Mean over the judged queries, and its 95 % interval by bootstrap over queries"),
     ("To baseline", "number", "Mean difference, paired, with its 95 % interval"),
-    ("p", "number", "Of the difference, corrected for the number of comparisons; of several seeds the largest"),
+    ("p", "number", "Of the difference, corrected for the number of comparisons"),
     ("Ceiling", "number", "What the best order of the same candidates would reach"),
     (f"$ / {QUERIES:,}", "number", f"Dollars for {QUERIES:,} queries, as if nothing came from a cache"),
     ("Tokens", "number", "Tokens a query, in and out"),
@@ -47,14 +47,15 @@ def systems_table(folder: Folder) -> Markup:
 def _rows(folder: Folder, entry: Entry, measure: str) -> Iterator[Markup]:
     members = seeds(folder, entry)
     many = len(folder.collections) > 1
-    yield _row(entry, entry.scores[measure], "of-seeds" if members else "", many=many)
+    yield _row(entry, measure, "of-seeds" if members else "", many=many)
     for member in members:
-        yield _row(member, member.scores[measure], "seed", many=many)
+        if measure in member.scores:
+            yield _row(member, measure, "seed", many=many)
 
 
-def _row(entry: Entry, score: Score, part: str, *, many: bool) -> Markup:
+def _row(entry: Entry, measure: str, part: str, *, many: bool) -> Markup:
     """``many``: whether there are several collections, so that each line must say of which it is."""
-    cost = entry.cost
+    cost, score = entry.cost, entry.scores[measure]
     kind = entry.first.kind
     collection = entry.first.collection
     note = tag("span", entry.first.note, class_="note") if entry.first.note else ""
@@ -74,7 +75,7 @@ def _row(entry: Entry, score: Score, part: str, *, many: bool) -> Markup:
         ),
         data_collection=collection,
         data_kind=kind,
-        data_measure=score.measure,
+        data_measure=measure,
         data_part=part or None,
         data_simulated=entry.simulated,
         class_=" ".join(filter(None, (part, "simulated" if entry.simulated else "", "baseline" * entry.baseline))),
@@ -115,7 +116,7 @@ def _difference(entry: Entry, score: Score) -> Markup:
         _spread(gap, "+"),
     ]
     if score.wins is not None and score.losses is not None:
-        words = f"better on {score.wins:.3g} queries, worse on {score.losses:.3g}"
+        words = f"better on {score.wins} queries, worse on {score.losses}"
         return tag("td", cell, class_="number", data_sort=gap.mean, title=words)
     return tag("td", cell, class_="number", data_sort=gap.mean)
 
