@@ -12,6 +12,7 @@ from rich.text import Text
 
 from listwise.cli.screen import dollars
 from listwise.eval.traces import Sums, Traces, escaped, moves, sums
+from listwise.prompting.neutralise import reread
 from listwise.types import Receipt, WindowTrace
 
 TOP = 10
@@ -164,7 +165,7 @@ def _ranks(first: str, second: str, third: str, *, passages: Mapping[str, str]) 
 
 
 def _passage(docid: str, passages: Mapping[str, str]) -> tuple[str, ...]:
-    text = " ".join(passages.get(docid, "").split())
+    text = " ".join(reread(passages.get(docid, "")).split())
     return (escaped(docid), escaped(text)) if passages else (escaped(docid),)
 
 

@@ -183,7 +183,12 @@ def _systems(made: Made, seeds: int) -> None:
     for run in range(seeds):
         orders = _noisy(first, grades, 1.2, f"recorded {run}")
         made.add(f"recorded LLM run={run}", "recorded", orders, group="recorded LLM", seed=run)
-    made.add("vote of recorded LLM", "vote", _noisy(first, grades, 1.0, "vote"), note="Borda count over its runs")
+    made.add(
+        "vote of the recorded LLM, by reciprocal ranks",
+        "vote",
+        _noisy(first, grades, 1.0, "vote"),
+        note="Borda count over its runs, recorded_llm__bm25__top100__2023-08-04T232651.trec.gz",
+    )
     made.add("priced API", "llm", _noisy(first, grades, 0.9, "priced"), model="openai/gpt-4o", strategy="sliding")
     made.add(
         "cheap API", "llm", _noisy(first, grades, 1.1, "cheap"), model="openai/gpt-4o-mini", strategy="adaptive"

@@ -117,6 +117,7 @@ def test_what_cannot_be_said_is_not_said() -> None:
     assert worse[1].words.startswith("No other system")
     dearer = list(found(CLOSE, DEAR).cards())
     assert dearer[0].entry is DEAR
+    assert "no dollars" in next(iter(found(entry("free", (0.3, 0.3), 0.0)).cards())).words
     assert next(iter(found(MADE_UP, simulated=True).cards())).words.endswith("(made up).")
 
 
@@ -237,6 +238,8 @@ def test_places_in_the_plane() -> None:
     assert plane.y(0.9) < plane.y(0.3)
     assert tick_step(1.0) == 0.2
     assert tick_step(0.0) > 0
+    alike = Plane([entry(f"free {at}", (0.5, 0.5), 0.0) for at in range(3)], "nDCG@10").points()
+    assert len({point.x for point in alike}) == 3, "beside one another"
     crowd = [entry(f"system number {at}", (0.5, 0.5), 0.001) for at in range(12)]
     placed = labels(Plane(crowd, "nDCG@10").points())
     assert len({(label.x, label.y) for label in placed}) == len(placed) >= 10

@@ -94,10 +94,9 @@ class Findings:
         yield Card("Best", best, f"{self._measured(best)}{self._over(best)}. {cost_words(best)}")
         if self.cheapest is not None:
             entry, gap = self.cheapest
-            words = (
-                f"{self._measured(entry)}: {gap.mean:+.3f} to the best ({gap.low:+.3f} to {gap.high:+.3f}), which "
-                f"is within the noise of {self.queries} queries. {cost_words(entry)}"
-            )
+            behind = f"{signed(gap.mean)} to the best ({signed(gap.low)} to {signed(gap.high)})"
+            noise = f"which is within the noise of {self.queries} queries"
+            words = f"{self._measured(entry)}: {behind}, {noise}. {cost_words(entry)}"
             yield Card("As good, for less", entry, words)
         elif self.as_good:
             names = _list([entry.name for entry, _ in self.as_good])
@@ -136,8 +135,15 @@ def cost_words(entry: Entry) -> str:
         return "What it cost was not recorded."
     if entry.cost.usd is None:
         return f"Its price is not known; it takes {entry.cost.tokens:,.0f} tokens a query."
+    if entry.cost.usd == 0:
+        return "It asks no API, and costs no dollars."
     made_up = " (made up)" if entry.simulated else ""
     return f"It costs {usd_words(entry.cost.usd * QUERIES)} for {QUERIES:,} queries{made_up}."
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, which is a real minus."""
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def usd_words(usd: float) -> str:

@@ -98,6 +98,11 @@ def _line(plane: Plane, findings: Findings, style: str) -> Markup:
 
 def _points(plane: Plane) -> Iterator[Markup]:
     points = plane.points()
+    names = labels(points)
+    for label in names:
+        if label.apart:
+            ends = {"x1": label.point.x, "y1": label.point.y, "x2": label.x, "y2": label.y - 4}
+            yield tag("line", **{end: _px(value) for end, value in ends.items()}, class_="lead")
     for point in points:
         interval = point.entry.scores[plane.measure].interval
         words = f"{point.entry.name}: {interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f})"
@@ -108,19 +113,9 @@ def _points(plane: Plane) -> Iterator[Markup]:
             shape(point.entry.first.kind, point.x, point.y),
             class_=_classes(point),
         )
-    for label in labels(points):
-        if label.apart:
-            yield tag(
-                "line",
-                x1=_px(label.point.x),
-                y1=_px(label.point.y),
-                x2=_px(label.x),
-                y2=_px(label.y - 4),
-                class_="lead",
-            )
-        yield tag(
-            "text", label.point.entry.name, x=_px(label.x), y=_px(label.y), text_anchor=label.anchor, class_="name"
-        )
+    for label in names:
+        where = {"x": _px(label.x), "y": _px(label.y), "text_anchor": label.anchor}
+        yield tag("text", label.point.entry.name, **where, class_="name")
 
 
 def _classes(point: Point) -> str:

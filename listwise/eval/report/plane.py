@@ -16,6 +16,10 @@ LANE = 120
 CHARACTER, LINE = 6.6, 15
 """Pixels of a label's character and line."""
 RADIUS = 6
+INSET = 18
+"""Pixels from the left of a lane to its points."""
+BESIDE, COLUMNS = 22, 4
+"""Pixels from a point in a lane to the next one at about the same height, and how many there may be."""
 CLEAR = 24
 """Pixels at the ends of the axis of dollars that are left to the lanes beside it."""
 
@@ -96,8 +100,8 @@ class Plane:
         """Of an entry's cost."""
         usd = usd_of(entry)
         if usd is None:
-            return WIDTH - RIGHT - LANE + 18
-        return LEFT + 18 if usd == 0 else self.x_of(usd * QUERIES)
+            return WIDTH - RIGHT - LANE + INSET
+        return LEFT + INSET if usd == 0 else self.x_of(usd * QUERIES)
 
     def x_of(self, usd: float) -> float:
         """Of dollars for 1,000 queries."""
@@ -110,13 +114,20 @@ class Plane:
         return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - BOTTOM - TOP)
 
     def points(self) -> list[Point]:
-        """All entries; where several lie over one another in a lane, beside one another."""
+        """All entries, best first; in a lane those that would lie over one another stand beside one another."""
         found: list[Point] = []
         for entry in sorted(self.entries, key=lambda each: -each.scores[self.measure].interval.mean):
             interval = entry.scores[self.measure].interval
-            found.append(
-                Point(entry, self.x(entry), self.y(interval.mean), self.y(interval.low), self.y(interval.high))
-            )
+            x, y = self.x(entry), self.y(interval.mean)
+            if not usd_of(entry):
+                room = {
+                    x + at * BESIDE: min(
+                        (abs(point.y - y) for point in found if point.x == x + at * BESIDE), default=HEIGHT
+                    )
+                    for at in range(COLUMNS)
+                }
+                x = next((at for at in room if room[at] > 2 * RADIUS + 4), max(room, key=room.__getitem__))
+            found.append(Point(entry, x, y, self.y(interval.low), self.y(interval.high)))
         return found
 
     def dollars(self) -> Iterator[float]:
@@ -158,7 +169,13 @@ def labels(points: Sequence[Point]) -> list[Label]:
 
 
 def _places(point: Point) -> Iterator[Label]:
-    """Right and left of the point, then further up and down."""
+    """Right and left of the point, then further down and up. Those whose cost is not known have their names in one
+    column beside their lane, each below the better ones, so that the lines that lead there do not cross."""
+    if usd_of(point.entry) is None:
+        edge = WIDTH - RIGHT - LANE + INSET - RADIUS - 5
+        for dy in (*range(0, 300, 2), *range(-2, -200, -2)):
+            yield Label(point, edge, point.y + 4 + dy, "end", dy != 0 or point.x > edge + 2 * RADIUS)
+        return
     for distance in range(0, 200, LINE):
         for dy in (distance, -distance) if distance else (0,):
             for anchor, dx in (("start", RADIUS + 5), ("end", -RADIUS - 5)):

@@ -12,6 +12,7 @@ from listwise.eval.report.folder import Folder
 from listwise.eval.report.markup import visible
 from listwise.eval.traces import Traces, read_receipts, read_traces, replayed
 from listwise.formats import Run, fetch_passages, read_run
+from listwise.prompting.neutralise import reread
 from listwise.types import Receipt, WindowTrace
 
 TOP = 20
@@ -58,7 +59,7 @@ def index(folder: Folder) -> dict[str, Any]:
                 for entry in shown
             ],
             "qids": [visible(qid) for qid in judged],
-            "texts": [visible(queries[qid]) for qid in judged],
+            "texts": [visible(reread(queries[qid])) for qid in judged],
         }
     return {"measures": folder.measures, "collections": collections}
 
@@ -105,10 +106,10 @@ class _Query:
     numbers: dict[str, int] = field(default_factory=dict)
 
     def passages(self) -> dict[str, Any]:
-        """Docids, texts and grades (None: not judged) by number."""
+        """Docids, texts (UTF-8 that was misread is read again, as for prompts) and grades (None: not judged)."""
         return {
             "docids": [visible(docid) for docid in self.numbers],
-            "texts": [" ".join(visible(self.texts.get(docid, "")).split()) for docid in self.numbers],
+            "texts": [" ".join(visible(reread(self.texts.get(docid, ""))).split()) for docid in self.numbers],
             "grades": [self.grades.get(docid) for docid in self.numbers],
             "relevant": sum(grade > 0 for grade in self.grades.values()),
         }

@@ -58,7 +58,8 @@ def _row(entry: Entry, measure: str, part: str, *, many: bool) -> Markup:
     cost, score = entry.cost, entry.scores[measure]
     kind = entry.first.kind
     collection = entry.first.collection
-    note = tag("span", entry.first.note, class_="note") if entry.first.note else ""
+    notes = {member.note for member in entry.members}
+    note = tag("span", notes.pop(), class_="note") if len(notes) == 1 and entry.first.note else ""
     return tag(
         "tr",
         *([tag("td", collection)] if many else []),
