@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -20,8 +20,11 @@ TOP = 10
 ANSWER = 200
 """Characters of an answer that are shown unless all are asked for."""
 SIMULATED = "simulated: no LLM was asked; answers, tokens and dollars are made up"
-DOCID = 24
+DOCID = 20
 """Columns that a docid gets where the text of its passage stands beside it."""
+
+MOVED = 6
+"""Columns for an arrow and a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ def _orders(screen: Console, shown: Shown, full: bool) -> None:
         return
     places = {docid: place for place, docid in enumerate(shown.before, 1)}
     count = len(shown.after) if full else min(TOP, len(shown.after))
-    table = _ranks("before", "moved", "after", passages=shown.passages)
+    table = _ranks("before", {*shown.before, *shown.after}, shown.passages)
+    table.columns[3].header = "after"
     for place, docid in enumerate(shown.after[:count], 1):
         was = places.get(docid)
         old = shown.before[place - 1] if place <= len(shown.before) else ""
@@ -147,18 +151,25 @@ def _facts(window: WindowTrace, full: bool) -> Iterator[tuple[str, str, str]]:
 
 def _window(window: WindowTrace, passages: Mapping[str, str]) -> Table:
     """Each passage of a window, in the order answered, with the place in which it was shown."""
-    table = _ranks("shown", "moved", "docid", passages=passages)
+    table = _ranks("shown", window.docids, passages)
     for move in moves(window):
         table.add_row(str(move.placed), f"[{move.shown}]", _moved(move.up), *_passage(move.docid, passages))
     return table
 
 
-def _ranks(first: str, second: str, third: str, *, passages: Mapping[str, str]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _ranks(first: str, docids: Iterable[str], passages: Mapping[str, str]) -> Table:
+    """An empty table of a ranking: place, what it was before, how far that is, docid, and as much of the passage as
+    there is room for."""
+    longest = max((len(escaped(docid)) for docid in docids), default=0)
+    wide = min(longest, DOCID) if passages else None
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=bool(passages))
     table.add_column("", justify="right", min_width=4, no_wrap=True)
-    table.add_column(first, justify="right" if first == "shown" else "left", overflow="ellipsis", no_wrap=True)
-    table.add_column(second, no_wrap=True)
-    table.add_column(third, overflow="ellipsis", no_wrap=True, max_width=DOCID if passages else None)
+    if first == "shown":
+        table.add_column(first, justify="right", min_width=len(first), no_wrap=True)
+    else:
+        table.add_column(first, overflow="ellipsis", no_wrap=True, min_width=wide, max_width=wide)
+    table.add_column("moved", no_wrap=True, min_width=MOVED)
+    table.add_column("docid", overflow="ellipsis", no_wrap=True, min_width=wide, max_width=wide)
     if passages:
         table.add_column("passage", overflow="ellipsis", no_wrap=True, ratio=1)
     return table
