@@ -121,6 +121,7 @@ async def test_a_query_with_its_windows(page: Page) -> None:
     assert "simulated" in text
     assert re.search(r"Receipt: every query is escalated; 5 calls, 0 from the cache, 100 passages read", text)
     assert "Window 5 of 5, step 4: 20 passages" in text
+    assert "Answer of sim/weak,malformed=0.3,bias=head,seed=0" in text
     assert re.search(r"window \d: \d+ → \d+", text)
     assert await page.run("document.querySelectorAll('#query .passage').length") == 20
     assert await page.run("document.querySelectorAll('#query .window').length") == 5

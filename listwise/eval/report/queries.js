@@ -185,7 +185,7 @@ function windowOf(window, at, of, system, record) {
       repairs.length ? el("span", { class: "repaired" }, ` · repaired: ${repairs.join(", ")}`) : null,
       window.order ? null : el("span", { class: "failed" }, " · kept its order")),
     window.error ? el("p", { class: "failed" }, window.error) : null,
-    el("h5", {}, `Answer of ${window.model}`),
+    el("h5", {}, `Answer of ${window.model ?? system.model}`),
     el("pre", {}, answer === null ? "(none)" : answer === "" ? "(empty)" : answer + longer),
     el("h5", {}, "Shown, and given"),
     slope(window, order, record));

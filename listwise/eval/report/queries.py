@@ -48,6 +48,7 @@ def index(folder: Folder) -> dict[str, Any]:
                 {
                     "name": entry.label,
                     "kind": entry.first.kind,
+                    "model": visible(entry.first.model or ""),
                     "simulated": entry.simulated,
                     "seeds": len(entry.members),
                     "baseline": entry.baseline,
@@ -125,7 +126,7 @@ class _Query:
         if places:
             record["was"] = [places.get(docid) for docid in ranking[:TOP]]
         if windows:
-            record["windows"] = [self._window(window) for window in windows]
+            record["windows"] = [self._window(window, shown.entry.first.model) for window in windows]
         if receipt is not None:
             record["receipt"] = _receipt(receipt)
         return record
@@ -144,8 +145,9 @@ class _Query:
             return told[0]
         return None if first_stage is None else [entry.docid for entry in first_stage.run.get(self.qid, ())]
 
-    def _window(self, window: WindowTrace) -> dict[str, Any]:
-        """An answer that is its permutation, written as asked, is not written a second time."""
+    def _window(self, window: WindowTrace, model: str | None) -> dict[str, Any]:
+        """What goes without saying is left out: an answer that is its permutation, written as asked, and the model,
+        where it is the system's own."""
         record: dict[str, Any] = {
             "step": window.step,
             "shown": self._numbers(window.docids),
@@ -164,7 +166,7 @@ class _Query:
             "error": None if window.error is None else visible(window.error),
             "cached": window.cached,
             "sample": window.sample,
-            "model": visible(window.model),
+            "model": "" if window.model == model else visible(window.model),
         }
         return record | {name: value for name, value in optional.items() if value}
 
