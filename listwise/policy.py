@@ -104,7 +104,8 @@ class Policy(LlmSettings):
     (`listwise.routing.signals`)."""
     point_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     """Under ``auto``: what one point of nDCG@10 (0.01) on one query is worth in dollars. Where none of this, a
-    largest loss, a budget for the run or pacing says what to aim for, three in ten are escalated."""
+    largest loss, a budget for the run or pacing says what to aim for, three tenths of what escalating all costs in
+    full are spent, where they gain most."""
     max_loss: float | None = Field(default=None, gt=0, lt=1)
     """Under ``auto``: nDCG@10 that the mean over queries may lose against escalating every query."""
     confidence: float = Field(default=0.9, gt=0, lt=1)

@@ -80,9 +80,10 @@ def simulate(
     if len(given) > 1:
         raise ConfigError(f"{' and '.join(given)} each say which queries are escalated: leave all but one out")
     found = read_samples(files, router, llms)
-    if given and given[0] in ("--point", "--budget-total") and not all(sample.nano_usd.any() for sample in found):
+    priced = all(sample.nano_usd.any() for sample in found)
+    if given and given[0] in ("--point", "--budget-total") and not priced:
         raise ConfigError(f"{given[0]} weighs gains against dollars, and the cases name none")
-    goal = _goal(GainModel.read(router), share, point, max_loss, confidence, budget_total)
+    goal = _goal(GainModel.read(router), share, point, max_loss, confidence, budget_total, priced)
     name = f"{given[0]} {aims[given[0]]}" if given else "auto"
     most = None if budget_total is None else nano_usd_down(budget_total)
     results = {sample.llm: dict(_rows(sample, goal, name, most)) for sample in found}
@@ -102,8 +103,9 @@ def _goal(
     max_loss: float | None,
     confidence: float,
     budget_total: Decimal | None,
+    priced: bool,
 ) -> Goal:
-    from listwise.offering import AUTO_SHARE, most_gaining, safe
+    from listwise.offering import AUTO_SHARE, most_gaining, safe, worthwhile
     from listwise.routing.goals import Dollars, Price, Share
 
     if share is not None:
@@ -115,7 +117,7 @@ def _goal(
     if budget_total is not None:
         left = nano_usd_down(budget_total)
         return Dollars(lambda: left)
-    return most_gaining(model, AUTO_SHARE)
+    return worthwhile(model, AUTO_SHARE) if priced else most_gaining(model, AUTO_SHARE)
 
 
 def _rows(sample: Sample, goal: Goal, name: str, most: int | None) -> Iterator[tuple[str, Spent]]:

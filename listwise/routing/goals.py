@@ -131,6 +131,28 @@ class Price(_Alone):
         )
 
 
+class Rate(_Alone):
+    """Takes the offer whose gain is furthest above what its cost must bring; where nothing is known, in any case.
+
+    Args:
+        must: tells for a query's offers, in their order, which gain each must bring, in nDCG@10.
+        why: when it must, as in "where half of the money is spent".
+    """
+
+    def __init__(self, must: Callable[[Sequence[Offer]], Sequence[float]], why: str) -> None:
+        self._must, self._why = must, why
+
+    def one(self, offers: Sequence[Offer]) -> Choice:
+        """See `Goal`."""
+        must = dict(zip(offers, self._must(offers), strict=True))
+        best = min(offers, key=lambda offer: (must[offer] - offer.gain, offer.nano_usd, offer.option))
+        if not best.known:
+            return Choice(best, "gain", expected(best))
+        taken = best if best.gain > must[best] else None
+        than = f"{'more' if taken else 'no more'} than the {must[best] / POINT:.1f} that so much must bring"
+        return Choice(taken, "gain", f"{expected(best)}, {than} {self._why}")
+
+
 class Share(_Alone):
     """Escalates a share of the queries: those first of which nothing is known, then where a dollar gains most.
 

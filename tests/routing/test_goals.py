@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from listwise.routing.demand import DAY_S
-from listwise.routing.goals import Bar, Choice, Day, Dollars, Goal, Price, Share, Threshold, expected
+from listwise.routing.goals import Bar, Choice, Day, Dollars, Goal, Price, Rate, Share, Threshold, expected
 from listwise.routing.offers import Offer, Option
 from listwise.routing.paced import Paced
 from listwise.spend.ledger import MemoryLedger
@@ -76,6 +76,22 @@ async def test_a_price_takes_what_is_worth_it() -> None:
     assert choice.reason == "reading 50 is expected to gain 21.0 points for $0.04: not worth it at $0.0005 a point"
     assert "reading 20" in goal.one(offers(0.2, 0.001)).reason
     assert taken([Price(0).one(offers(0.5))]) == [0]
+
+
+async def test_a_rate_takes_what_gains_most_over_what_its_cost_must_bring() -> None:
+    goal = Rate(lambda offers: [0.05, 0.1], "as somebody said")
+    assert taken(goal.choose_all([offers(0.2), offers(0.05), offers(-0.2)])) == [20, 0, 0]
+    assert taken([Rate(lambda offers: [0.005, 0.01], "").one(offers(0.2))]) == [50]
+    chosen, refused = await goal.choose(offers(0.2)), await goal.choose(offers(0.05))
+    must = "than the 5.0 that so much must bring as somebody said"
+    assert chosen.reason == f"reading 20 is expected to gain 20.0 points for $0.001, more {must}"
+    assert refused.reason == f"reading 20 is expected to gain 5.0 points for $0.001, no more {must}"
+
+
+async def test_where_nothing_is_known_a_rate_escalates() -> None:
+    choice = await Rate(lambda _: [1.0, 2.0], "").choose(offers(0.0, known=False))
+    assert taken([choice]) == [20]
+    assert choice.reason.startswith("nothing tells how ambiguous the query is; of others, reading 20 is expected")
 
 
 @given(st.lists(st.tuples(st.floats(-0.2, 0.5), st.booleans()), max_size=30), st.floats(0, 1))
