@@ -28,6 +28,7 @@ from listwise.routing.offers import Option
 from listwise.routing.router import Decision
 from listwise.routing.spellings import Spellings, said_of
 from listwise.spend.ledger import Ledger, MemoryLedger
+from listwise.spend.money import usd_of
 from listwise.spend.opening import open_ledger
 from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
@@ -390,6 +391,7 @@ class Reranker:
         decision = decision or await self._steering.decide(scored)
         if decision.route == "empty":
             return ranking_of(scored, (), Receipt(request.query.qid, "empty", decision.reason, 0))
+        offer = decision.offer
         receipt = Receipt(
             qid=request.query.qid,
             route=decision.route,
@@ -398,6 +400,8 @@ class Reranker:
             local=self._cascade.name,
             stages=scored.stages,
             signal=decision.signal,
+            expected_gain=offer.gain if offer else None,
+            expected_usd=usd_of(offer.nano_usd) if offer else None,
             fallback="first_stage" if scored.stages and scored.scores is None else None,
             priced=self._cascade.priced,
             degraded=scored.degraded,

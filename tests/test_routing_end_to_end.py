@@ -100,6 +100,18 @@ def test_a_price_a_point_buys_as_long_as_it_is_worth_it(settings: dict[str, Any]
     assert escalated(ranked(**settings, point_usd="0.0000001")) == []
 
 
+def test_receipts_say_what_was_expected(settings: dict[str, Any]) -> None:
+    taken, *_, refused = [each.receipt for each in ranked(**settings, escalate=0.5)]
+    assert (taken.route, refused.route) == ("llm", "local")
+    for receipt in (taken, refused):
+        assert receipt.expected_gain is not None
+        assert receipt.expected_usd is not None
+        assert f"expected to gain {receipt.expected_gain * 100:.1f} points" in receipt.reason
+    assert taken.expected_usd == pytest.approx(taken.usd, rel=0.3)
+    always = ranked(**settings, escalate="always")[0].receipt
+    assert (always.expected_gain, always.expected_usd) == (None, None)
+
+
 def test_the_depth_and_votes_of_the_option_are_what_the_llm_is_asked(settings: dict[str, Any]) -> None:
     for price, (reads, calls) in {"0.0005": (20, 1), "10": (60, 3)}.items():
         receipt = ranked(**settings, point_usd=price)[0].receipt
