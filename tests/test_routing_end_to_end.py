@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_receipts_say_what_was_expected(settings: dict[str, Any]) -> None:
         assert receipt.expected_gain is not None
         assert receipt.expected_usd is not None
         assert f"expected to gain {receipt.expected_gain * 100:.1f} points" in receipt.reason
-    assert taken.expected_usd == pytest.approx(taken.usd, rel=0.3)
+    assert taken.expected_usd == pytest.approx(taken.usd, rel=Decimal("0.3"))
     always = ranked(**settings, escalate="always")[0].receipt
     assert (always.expected_gain, always.expected_usd) == (None, None)
 
