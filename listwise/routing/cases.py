@@ -18,7 +18,6 @@ from listwise.errors import InputError
 from listwise.routing.offers import FIRST_CHOICE, Option
 from listwise.routing.signals import Signals
 
-
 MOST = 1e12
 """No signal or weight is larger."""
 LEAST_WEIGHT = 1e-6

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from math import isinf
 from typing import NamedTuple, Protocol
 
@@ -14,7 +15,7 @@ from listwise.routing.dual import OnlineBudget
 from listwise.routing.knapsack import allot
 from listwise.routing.offers import Offer, Option
 from listwise.routing.paced import Paced
-from listwise.spend.money import usd_of
+from listwise.spend.money import plain, usd_of
 from listwise.spend.routes import Why
 
 
@@ -223,7 +224,8 @@ class Day:
         """See `Goal.choose`."""
         taken = await self._paced.decide(offers)
         price = self._paced.pacer.price
-        asked = f"the day's price of {price / POINT:.3g} points a dollar" if price else "the day's budget allows"
+        points = _short(Decimal(price / POINT), 3)
+        asked = f"the day's price of {points} points a dollar" if price else "the day's budget allows"
         return _bought(taken, offers, self._paced.left, f": {'as much as' if taken else 'less than'} {asked}")
 
     def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
@@ -264,5 +266,10 @@ def _best(offers: Sequence[Offer]) -> Offer:
 
 
 def _usd(nano_usd: int) -> str:
-    usd = float(usd_of(nano_usd))
-    return f"{usd:.2f}" if usd >= 1 else f"{usd:.2g}"
+    usd = usd_of(nano_usd)
+    return f"{usd:.2f}" if usd >= 1 else _short(usd, 2)
+
+
+def _short(number: Decimal, digits: int) -> str:
+    """To so many digits, without an exponent."""
+    return plain(Decimal(f"{number:.{digits}g}"))

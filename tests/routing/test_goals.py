@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from math import inf
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -175,7 +176,7 @@ class Clock:
     """A moment that is set by hand."""
 
     def __init__(self) -> None:
-        self.now = 20_000 * DAY_S
+        self.now: float = 20_000 * DAY_S
 
     def __call__(self) -> float:
         return self.now
@@ -242,6 +243,43 @@ async def test_where_each_query_stands_alone_it_is_all_the_same_whether_they_are
     make().settled(queries[0][0], 5)
 
 
-def test_an_offer_in_words() -> None:
-    assert expected(Offer(Option("llm", 20, 3), 0.0123, 0)) == "reading 20 3 times is expected to gain 1.2 points"
-    assert expected(Offer(D20, 0.01, 1234)) == "reading 20 is expected to gain 1.0 points for $1.2e-06"
+@pytest.mark.parametrize(
+    ("offer", "said"),
+    [
+        (Offer(Option("llm", 20, 3), 0.0123, 0), "reading 20 3 times is expected to gain 1.2 points"),
+        (Offer(D20, -0.01, 1234), "reading 20 is expected to gain -1.0 points for $0.0000012"),
+        (Offer(D20, 0.01, 12), "reading 20 is expected to gain 1.0 points for $0.000000012"),
+        (Offer(D20, 0.01, 1234 * USD), "reading 20 is expected to gain 1.0 points for $1234.00"),
+    ],
+)
+def test_an_offer_in_words(offer: Offer, said: str) -> None:
+    assert expected(offer) == said
+
+
+@pytest.mark.parametrize(
+    ("a_point", "depth"), [(0, 0), (600_000, 0), (700_000, 20), (3_900_000, 20), (4_100_000, 50), (USD, 50)]
+)
+def test_a_higher_price_of_a_point_buys_more(a_point: int, depth: int) -> None:
+    """3 points for 2 million, and 2 more for 8 million more."""
+    both = [Offer(D20, 0.03, 2_000_000), Offer(D50, 0.05, 10_000_000)]
+    assert taken([Price(a_point).one(both)]) == [depth]
+
+
+async def test_a_day_lasts_is_spent_and_says_its_price() -> None:
+    """Half a day, over which queries come evenly; all that is worth it would cost thrice the cap."""
+    clock, draw = Clock(), Random(3)
+    clock.now += DAY_S / 2
+    purse, cap, spent = Purse(MemoryLedger(), "run", now=clock), int(0.7 * USD), [0] * 4
+    goal = Day(Paced(purse, cap))
+    for at in range(1200):
+        choice = await goal.choose(offers(draw.uniform(-0.05, 0.2), 0.002))
+        if choice.offer is not None:
+            bill = choice.offer.nano_usd
+            purse.ledger.settle(await purse.ledger.reserve(purse.outer(), bill), bill)
+            goal.settled(choice.offer, bill)
+            spent[at // 300] += bill
+        if at == 600:
+            assert re.search(r": (as much as|less than) the day's price of \d{4} points a dollar", choice.reason)
+        clock.now += (DAY_S / 2 - 200) / 1200
+    assert 0.9 * cap < sum(spent) <= cap
+    assert min(spent) > 0.15 * cap
