@@ -50,7 +50,7 @@ class Paced:
         day, _ = self._purse.outer()
         return max(0, self.pacer.cap - self._purse.ledger.held(day))
 
-    async def decide(self, offers: Sequence[Offer], most: Sequence[int] = ()) -> Offer | None:
+    async def decide(self, offers: Sequence[Offer]) -> Offer | None:
         """Take an offer for a query, or none. See `Pacer.decide`.
 
         Nothing is taken while the ledger cannot be written, since nothing could be paid for.
@@ -63,7 +63,7 @@ class Paced:
                 _log.warning("nothing is escalated while pacing has no ledger", why=str(error))
                 return None
         self._queries += 1
-        return self.pacer.decide(now, offers, most)
+        return self.pacer.decide(now, offers)
 
     def settled(self, offer: Offer, nano_usd: int) -> None:
         """An offer that was taken is done, and did cost so much. See `Pacer.settled`."""
