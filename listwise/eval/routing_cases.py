@@ -13,7 +13,7 @@ from listwise.formats.trec import Qrels, Run
 from listwise.formats.trec import Scored as Ranked
 from listwise.policy import Policy
 from listwise.reranker import Reranker
-from listwise.routing.cases import Case, Outcome
+from listwise.routing.cases import LOG, Case, Outcome
 from listwise.routing.exploration import labels
 from listwise.routing.offers import FIRST_CHOICE, Option
 from listwise.spend.money import nano_usd_up
@@ -117,23 +117,27 @@ async def recorded(
 
 def logged(log: Iterable[Routed], gain_per_disagreement: float) -> list[Case]:
     """Cases without judgements: of queries in the log of routes that an LLM ranked. What it gained is taken to be
-    in proportion to how much it disagreed with the local order. All count as one option, the deepest."""
+    in proportion to how much it disagreed with the local order. All count as one option, the deepest.
+
+    A query that comes again, which is one with the same signals, is the same query: fits count it once, and do not
+    take it for new where they look at what they were not fitted to.
+    """
     found = list(labels(log, gain_per_disagreement))
     if not found:
         return []
-    deepest = max(label.option.depth for label in found)
-    option = Option(FIRST_CHOICE, deepest)
+    option = Option(FIRST_CHOICE, max(label.option.depth for label in found))
+    names: dict[object, str] = {}
     return [
         Case(
-            f"{label.qid} #{at}",
+            names.setdefault(tuple(sorted(label.signals.items())) or label.qid, f"{label.qid} #{len(names)}"),
             label.signals,
             0.0,
             (Outcome(option, label.gain, label.nano_usd or 0),),
-            "the log of routes",
+            LOG,
             "",
             label.weight,
         )
-        for at, label in enumerate(found)
+        for label in found
     ]
 
 

@@ -21,6 +21,8 @@ from listwise.routing.signals import Signals
 MOST = 1e12
 """No signal or weight is larger."""
 LEAST_WEIGHT = 1e-6
+LOG = "the log of routes"
+"""The collection of cases whose gains are estimates, and of which nobody knows what they reached."""
 
 
 @dataclass(frozen=True, slots=True)
