@@ -10,6 +10,7 @@ from math import isinf
 from typing import NamedTuple, Protocol
 
 from listwise.errors import LedgerFailed
+from listwise.log import get_logger
 from listwise.routing.decisions import POINT, at_price, by_share, most_gain
 from listwise.routing.dual import OnlineBudget
 from listwise.routing.knapsack import allot
@@ -17,6 +18,8 @@ from listwise.routing.offers import Offer, Option
 from listwise.routing.paced import Paced
 from listwise.spend.money import plain, usd_of
 from listwise.spend.routes import Why
+
+_log = get_logger(__name__)
 
 
 class Choice(NamedTuple):
@@ -137,17 +140,24 @@ class Share(_Alone):
 
     Args:
         share: of the queries that are known together.
-        alone: for a query that comes alone.
+        alone: for a query that comes alone; None where nothing tells queries apart: then it is their turn that
+            counts.
     """
 
     needs_all = gains_by_all = True
 
-    def __init__(self, share: float, alone: Threshold) -> None:
+    def __init__(self, share: float, alone: Threshold | None) -> None:
         self._share, self._alone = share, alone
+        self._came = 0
 
     def one(self, offers: Sequence[Offer]) -> Choice:
         """What is chosen for a query that comes alone."""
-        return self._alone.one(offers)
+        if self._alone is not None:
+            return self._alone.one(offers)
+        before, self._came = self._came, self._came + 1
+        best, turn = _best(offers), int(self._came * self._share + 0.5) > int(before * self._share + 0.5)
+        told = f"{expected(best)}, as on any query; {self._share:.0%} are escalated, by turns"
+        return Choice(best if turn else None, "gain", told)
 
     def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
         """See `Goal.choose_all`."""
@@ -222,7 +232,11 @@ class Day:
 
     async def choose(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal.choose`."""
-        taken = await self._paced.decide(offers)
+        try:
+            taken = await self._paced.decide(offers)
+        except LedgerFailed as error:
+            _log.warning("nothing is escalated while pacing has no ledger", why=str(error))
+            return Choice(None, "budget", f"{expected(_best(offers))}: {error}")
         price = self._paced.pacer.price
         points = _short(Decimal(price / POINT), 3)
         asked = f"the day's price of {points} points a dollar" if price else "the day's budget allows"
