@@ -51,11 +51,11 @@ async def asked(
     Args:
         told: of each ranking, as soon as it is there.
     """
-    judged = judged_among(requests, qrels)
+    judged, policies = judged_among(requests, qrels), [_deep(policy, option) for option in options]
     async with Reranker(_ruled(policy, escalate="always")) as books:
         local = await _scored(policy, judged, books.purse)
-        reached = [await _asked(policy, judged, option, books.purse, told) for option in options]
-    base = _measured({qid: _order(scored) for qid, scored in local.items()}, qrels)
+        base = _measured({qid: _order(scored) for qid, scored in local.items()}, qrels)
+        reached = [await _asked(deep, judged, books.purse, told) for deep in policies]
     ndcg = [_measured({qid: one.docids for qid, one in by_query.items()}, qrels) for by_query in reached]
     return [
         Case(
@@ -154,17 +154,19 @@ class _Reached(NamedTuple):
     """What it costs to ask for the first time, wherever the answers came from."""
 
 
+def _deep(policy: Policy, option: Option) -> Policy:
+    """What asks for an option. One vote leaves it to the policy how many are held, as it does in a router."""
+    votes = {} if option.votes == 1 else {"votes": option.votes}
+    return _ruled(policy, escalate="always", llm_depth=option.depth, **votes)
+
+
 async def _asked(
-    policy: Policy, requests: Sequence[Request], option: Option, books: Purse, told: Callable[[Ranking], None]
+    policy: Policy, requests: Sequence[Request], books: Purse, told: Callable[[Ranking], None]
 ) -> dict[str, _Reached]:
     """By qid, of the queries that the LLM of first choice ranked."""
-    settings: dict[str, Any] = {"llm_depth": option.depth}
-    if option.votes != 1:  # one vote leaves it to the policy how many are held, here as in a router
-        settings["votes"] = option.votes
-    deep = _ruled(policy, escalate="always", **settings)
     found = {}
     async with (
-        Reranker(deep, ledger=books.ledger, run_id=books.run, trace=True) as reranker,
+        Reranker(policy, ledger=books.ledger, run_id=books.run, trace=True) as reranker,
         aclosing(reranker.arerank_many(requests, ordered=False)) as rankings,
     ):
         async for ranking in rankings:

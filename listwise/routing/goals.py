@@ -244,7 +244,8 @@ class Day:
 
     def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
         """What a plan foresees: what gains most of all that the rest of the day's budget pays for."""
-        return Dollars(self._paced.books_left).choose_all(queries, stand_for)
+        foreseen = Dollars(self._paced.books_left).choose_all(queries, stand_for)
+        return [each._replace(reason=f"{each.reason}; the day's price is known when it comes") for each in foreseen]
 
     def settled(self, offer: Offer | None, nano_usd: int) -> None:
         """See `Goal.settled`; the books tell what is spent besides."""

@@ -306,6 +306,16 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_is_asked(
         assert "rankings" not in err
 
 
+def test_what_cannot_be_asked_is_refused_before_anything_is(listwise: Listwise, folder: Path) -> None:
+    asked = (*JUDGED, *SIM, "--ledger", "ledger.db", "--strategy", "pointwise")
+    code, _, err = listwise("route", "fit", *asked, "--each-votes", "1,3")
+    assert code == 2
+    assert "votes is 3, but pointwise shows a passage alone" in err
+    assert not (folder / "ledger.db").exists()
+    assert listwise("route", "fit", *asked)[0] == 0
+    assert (folder / "ledger.db").exists()
+
+
 def test_all_depths_have_one_budget(listwise: Listwise, folder: Path) -> None:
     """Reading 10 takes a window of 10, reading 30 some of 20."""
     asked = ("route", "fit", *JUDGED, *SIM, "--ledger", "ledger.db", "--keep-cases", "cases.jsonl")

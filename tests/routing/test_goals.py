@@ -222,7 +222,9 @@ async def test_a_day_without_money_says_so_and_a_plan_sees_what_others_spent() -
     clock = Clock()
     purse = Purse(MemoryLedger(), "run", now=clock)
     goal = Day(Paced(purse, int(0.01 * USD)))
-    assert taken(goal.choose_all([offers(0.1)] * 2)) == [50, 50]
+    foreseen = goal.choose_all([offers(0.1)] * 2)
+    assert taken(foreseen) == [50, 50]
+    assert foreseen[0].reason.endswith("that are left gain most; the day's price is known when it comes")
     purse.ledger.settle(await purse.ledger.reserve(purse.outer(), 1), int(0.0095 * USD))
     assert taken(goal.choose_all([offers(0.1)] * 2)) == [0, 0]
     choice = await goal.choose(offers(0.1))
