@@ -95,7 +95,7 @@ class Policy(LlmSettings):
     escalate: Escalation = "auto"
     """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (where the router expects enough of it), or the
     share of queries where it expects most for a dollar. A query that is ranked by itself is among the share if it
-    would be among those that the router was fitted on."""
+    would be among those that the router was fitted on; if that tells no query from another, by turns."""
     router: str = "default"
     """What predicts the gain: a fitted router of ours, or a file of your own (``listwise route fit``); a policy's
     file may name one beside it."""

@@ -96,10 +96,11 @@ async def recorded(
             strategy = make(policy.strategy, **measures)
             orders = {}
             for qid, scored in ranked.items():
-                docids = _order(scored)
-                scores = scored.prior_scores(len(docids))
-                prior = Prior(qid, docids, None if scores is None else tuple(scores))
-                orders[qid] = replay(strategy, prior, [each.docid for each in run[qid]]).docids
+                docids, within = _order(scored), len(scored.order)
+                scores = scored.prior_scores(within)
+                prior = Prior(qid, docids[:within], None if scores is None else tuple(scores))
+                played = replay(strategy, prior, [each.docid for each in run[qid]])
+                orders[qid] = (*played.docids, *docids[within:])
             reached.append((option, _measured(orders, qrels)))
         cases += [
             Case(

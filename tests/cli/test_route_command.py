@@ -356,6 +356,23 @@ def test_an_option_of_one_vote_has_those_of_the_policy(listwise: Listwise, folde
     assert costs[1] == pytest.approx(3 * costs[0], rel=0.05)
 
 
+@pytest.mark.parametrize("strategy", ["sliding", "adaptive", "widening"])
+def test_no_more_is_read_than_the_policy_looks_at(listwise: Listwise, folder: Path, strategy: str) -> None:
+    """The best of all come last in the first stage's order, and first in the LLM's."""
+    docids = [line.split()[2] for line in (folder / "run.trec").read_text().splitlines()]
+    qids = {docid: docid.partition("d")[0] for docid in docids}
+    for name, order in (("last.trec", docids[::-1]), ("qrels.txt", docids)):
+        lines = (f"{qids[docid]} 0 {docid} {int(docid.partition('d')[2]) // 10}" for docid in order)
+        trec = (f"{qids[docid]} Q0 {docid} {at} {-at} last" for at, docid in enumerate(order, 1))
+        (folder / name).write_text("\n".join(trec if name == "last.trec" else lines) + "\n")
+    asked = ("--ranked", "last.trec", "--depth", "12", "--strategy", strategy, "--keep-cases", "cases.jsonl")
+    code, _, err = listwise("route", "fit", *JUDGED, *asked)
+    assert code == 0, err
+    for case in read_cases(folder / "cases.jsonl"):
+        assert case.local == 0
+        assert [outcome.ndcg for outcome in case.outcomes] == [0, pytest.approx(0.2, abs=0.1)]
+
+
 def test_a_query_that_a_run_lacks_makes_no_case(listwise: Listwise, folder: Path) -> None:
     lines = (folder / "run.trec").read_text().splitlines()
     (folder / "most.trec").write_text("".join(f"{line}\n" for line in lines if not line.startswith("q7 ")))
