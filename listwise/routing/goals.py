@@ -179,19 +179,19 @@ class Dollars:
     those that come one by one, by a price that is learnt on the way.
 
     Args:
-        left: tells the nano-dollars that are left.
+        left: tells the nano-dollars that are left. A stream has those that are left in the beginning, less what
+            `settled` is told.
     """
 
     needs_all, gains_by_all = False, True
 
     def __init__(self, left: Callable[[], int]) -> None:
         self._left = left
-        self._online: OnlineBudget | None = None
+        self._online = OnlineBudget(left())
         self._open = Counter[Offer]()
 
     async def choose(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal.choose`."""
-        self._online = self._online or OnlineBudget(self._left())
         left = self._online.left
         taken = self._online.decide(offers)
         if taken:
@@ -210,10 +210,10 @@ class Dollars:
 
     def settled(self, offer: Offer | None, nano_usd: int) -> None:
         """See `Goal.settled`."""
-        if self._online is None:
-            return
         if offer is not None and self._open[offer]:
             self._open[offer] -= 1
+            if not self._open[offer]:
+                del self._open[offer]
             self._online.spent(offer, nano_usd)
         else:
             self._online.committed += nano_usd

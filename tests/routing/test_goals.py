@@ -165,6 +165,27 @@ async def test_what_others_spend_is_gone_for_the_stream_too() -> None:
     assert await bought(spoilt=True) <= 5
 
 
+async def test_what_is_spent_before_the_first_decision_is_gone_once() -> None:
+    """As by a rerank API, whose scores the decision is made by."""
+    spent = 0
+    goal = Dollars(lambda: USD - spent)
+    spent = USD // 5
+    dear = [Offer(D20, 0.9, 2 * USD)]
+    await goal.choose(dear)
+    goal.settled(None, spent)
+    assert (await goal.choose(dear)).reason.endswith(": the $0.8 that are left do not pay for it")
+    assert goal.choose_all([dear])[0].reason.endswith(": the $0.8 that are left do not pay for it")
+
+
+async def test_what_was_settled_is_not_remembered() -> None:
+    goal = Dollars(lambda: 10**6 * USD)
+    for at in range(50):
+        choice = await goal.choose([Offer(D20, 0.1 + at / 1000, 1)])
+        assert choice.offer is not None
+        goal.settled(choice.offer, 1)
+    assert not goal._open
+
+
 async def test_a_stream_says_when_the_money_is_gone() -> None:
     goal = Dollars(lambda: int(0.0005 * USD))
     choice = await goal.choose(offers(0.4))
