@@ -119,7 +119,7 @@ def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal | None:
     if (policy.point_usd is not None or policy.pace) and not priced:
         raise ConfigError(f"{policy.llm} has no known price, so its gains cannot be weighed against it; give one")
     if isinstance(policy.escalate, float):
-        return Share(policy.escalate, most_gaining(model, policy.escalate))
+        return share_of(model, policy.escalate)
     if policy.pace:
         assert policy.budget_day_usd is not None
         cap, kept = nano_usd_down(policy.budget_day_usd), purse.ledger.caps(policy.account).get("day")
@@ -130,9 +130,27 @@ def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal | None:
         return safe(model, policy.max_loss, policy.confidence)
     if policy.budget_total_usd is not None and priced:
         return Dollars(_left(purse, nano_usd_down(policy.budget_total_usd)))
+    return auto(model, policy.router, priced=priced)
+
+
+def share_of(model: GainModel, share: float) -> Share:
+    """Escalates a share of the queries."""
+    return Share(share, most_gaining(model, share) if model.told else None)
+
+
+def auto(model: GainModel, router: str, *, priced: bool) -> Rate | Threshold:
+    """What is done where nothing says what a gain is worth.
+
+    Args:
+        router: its name, for the error.
+        priced: whether dollars are known.
+
+    Raises:
+        ConfigError: the router tells nothing.
+    """
     if not model.told:
         raise ConfigError(
-            f"the router {policy.router} tells no query from another, so it cannot say which to escalate; set "
+            f"the router {router} tells no query from another, so it cannot say which to escalate; set "
             "escalate, point_usd or a budget, or fit one to more queries"
         )
     return worthwhile(model, AUTO_SHARE) if priced else most_gaining(model, AUTO_SHARE)

@@ -30,6 +30,7 @@ from listwise.routing.spellings import Spellings, said_of
 from listwise.spend.ledger import Ledger, MemoryLedger
 from listwise.spend.money import usd_of
 from listwise.spend.opening import open_ledger
+from listwise.spend.prices import Price
 from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
 from listwise.stages.cascade import Cascade
@@ -167,6 +168,20 @@ class Reranker:
                 while following in early:
                     yield early.pop(following)
                     following += 1
+
+    async def ascore(self, request: Request) -> Scored:
+        """Put a query through the stages before the LLM, and no further."""
+        tab = self._tab(request)
+        try:
+            with self._at_work():
+                return (await self._begin(request, tab)).scored
+        finally:
+            tab.close()
+
+    @property
+    def price(self) -> Price | None:
+        """Of the LLM of first choice; None where there is none, or nobody states one."""
+        return self._llm.first.price if self._llm is not None else None
 
     def plan(self, requests: Sequence[Request], **options: Any) -> Plan:
         """What re-ranking would take. See `aplan`."""

@@ -87,6 +87,14 @@ def test_a_cost_is_that_of_the_prompts_and_the_answer() -> None:
     assert sliding.nano_usd == (3 * 300 + 30 * (8 + 10)) * 1000 + 30 * 4 * 2000
 
 
+@pytest.mark.parametrize("strategy", ["sliding", "adaptive", "topdown", "setwise", "pointwise"])
+def test_deeper_options_and_longer_passages_cost_more(strategy: str) -> None:
+    made = offering(strategy=strategy)
+    short, long = ([offer.nano_usd for offer in made.of(scored(100, chars), {})] for chars in (40, 4000))
+    assert 0 < short[0] < short[1] <= short[2]
+    assert all(2 * few < many for few, many in zip(short, long, strict=True))
+
+
 def test_a_cost_is_not_above_what_a_query_may_cost() -> None:
     made = offers(offering(budget_usd="0.001"), 1000, margin=0.0)
     assert [offer.nano_usd for offer in made] == [820_000, 1_000_000, 1_000_000]

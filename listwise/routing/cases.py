@@ -11,13 +11,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any
 
 from listwise.errors import InputError
 from listwise.routing.offers import FIRST_CHOICE, Option
 from listwise.routing.signals import Signals
+
+MOST = 1e12
+"""No signal or weight is larger."""
+LEAST_WEIGHT = 1e-6
+LOG = "the log of routes"
+"""The collection of cases whose gains are estimates, and of which nobody knows what they reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +112,11 @@ def _case(line: dict[str, Any]) -> Case:
     return Case(
         str(line["qid"]),
         {str(name): _number(value, name) for name, value in line["signals"].items()},
-        _number(line["local"], "local"),
+        _number(line["local"], "local", 0, 1),
         outcomes,
         str(line.get("collection", "")),
         str(line.get("llm", "")),
-        _number(line.get("weight", 1.0), "weight", above=0.0),
+        _number(line.get("weight", 1.0), "weight", LEAST_WEIGHT),
     )
 
 
@@ -121,12 +126,12 @@ def _outcome(told: dict[str, Any]) -> Outcome:
         _whole(told["depth"], "depth", 1),
         _whole(told.get("votes", 1), "votes", 1),
     )
-    return Outcome(option, _number(told["ndcg"], "ndcg"), _whole(told.get("nano_usd", 0), "nano_usd", 0))
+    return Outcome(option, _number(told["ndcg"], "ndcg", 0, 1), _whole(told.get("nano_usd", 0), "nano_usd", 0))
 
 
-def _number(value: object, name: str, above: float = -inf) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < inf:
-        raise ValueError(f"{name} is {value!r}: no number, or none that it can be")
+def _number(value: object, name: str, least: float = -MOST, most: float = MOST) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}: no number from {least:g} to {most:g}")
     return float(value)
 
 

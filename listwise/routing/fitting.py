@@ -23,6 +23,7 @@ from listwise.routing.crossfit import (
     interval,
     ridge,
 )
+from listwise.routing.disagreement import GAIN_PER_DISAGREEMENT
 from listwise.routing.gain import FURTHEST, GainModel, Line, Signal, Skill, along
 from listwise.routing.offers import Option
 from listwise.routing.reference import Reference
@@ -76,6 +77,7 @@ def fit(
     scorer: str,
     note: str = "",
     names: Sequence[str] | None = None,
+    gain_per_disagreement: float = GAIN_PER_DISAGREEMENT,
     seed: int = 0,
 ) -> Fit:
     """Fit a gain model.
@@ -83,6 +85,7 @@ def fit(
     Args:
         cases: all with the same options; several of one query (other LLMs, other seeds) are averaged.
         names: of the signals to use; by default `CORE`, or, of `MANY` queries, all.
+        gain_per_disagreement: kept for `listwise.routing.drift`, which tells by it what queries gain later.
         seed: of folds and resamples.
 
     Raises:
@@ -128,6 +131,7 @@ def fit(
             error=round(calibration_error(predicted.mean(axis=1), real), 5),
         ),
         gain_error=_kept(_standard_error(data)),
+        gain_per_disagreement=gain_per_disagreement,
     )
     return Fit(
         model,

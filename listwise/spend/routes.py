@@ -42,8 +42,8 @@ class RouteNote:
     predicted_nano_usd: int | None = None
     """Of the same option."""
     disagreement: float | None = None
-    """What the local order loses in the LLM's eyes (`listwise.routing.disagreement`), 0 to 1; None where no LLM
-    put it in order."""
+    """What the local order loses in the LLM's eyes (`listwise.routing.disagreement`), 0 to 1; None where none
+    put it in order, or another one than that asked."""
     nano_usd: int = 0
     """Spent on the query, the stages before the LLM left out."""
     cache_hits: int = 0

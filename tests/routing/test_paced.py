@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from listwise.errors import LedgerFailed
 from listwise.routing.demand import DAY_S
+from listwise.routing.goals import Day
 from listwise.routing.offers import Offer
 from listwise.routing.paced import MOST_QUERIES, Paced
 from listwise.routing.pacing import Experience, Pacer
@@ -150,7 +152,11 @@ async def test_nothing_is_taken_without_a_ledger(tmp_path: Path) -> None:
     assert isinstance(await paced.decide(offers), Offer)
     path.rename(tmp_path / "elsewhere.db")
     clock.now += 60
-    assert await paced.decide(offers) is None
+    with pytest.raises(LedgerFailed, match="cannot be written"):
+        await paced.decide(offers)
+    choice = await Day(paced).choose(offers)
+    assert (choice.offer, choice.why) == (None, "budget")
+    assert "ledger.db cannot be written" in choice.reason
     (tmp_path / "elsewhere.db").rename(path)
     assert isinstance(await paced.decide(offers), Offer)
     ledger.close()
