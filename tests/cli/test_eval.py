@@ -46,7 +46,7 @@ def test_a_run_stands_beside_its_ceiling_its_baseline_and_its_bill(judged: Shell
     first = shown.splitlines()[1].split()
     assert first[:6] == ["best.trec", "nDCG@10", "1.0000", "1.000", "to", "1.000"]
     assert first[6:8] == ["1.0000", "+1.0000"]
-    costs = ["best.trec", "36", "0", "120,000", "3,600", "1.50", "$0.0080", "+500", "(+500", "to", "+500)"]
+    costs = ["best.trec", "36", "0", "120,000", "3,600", "1.50", "$0.008000", "+500", "(+500", "to", "+500)"]
     assert costs in [line.split() for line in shown.splitlines()]
     assert "difference to run.trec; p: two-sided paired randomisation test, corrected over 2 runs" in shown
     assert f"best order of run.trec's candidates, at most {CANDIDATES} a query; R@{CANDIDATES} 1.0000" in shown

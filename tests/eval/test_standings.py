@@ -33,7 +33,7 @@ def test_gains_are_summed_over_queries_for_each_dollar_more_than_the_baselines()
     assert good.lines[0].gain_per_usd is not None
     assert good.lines[0].gain_per_usd.mean == pytest.approx((0.5 + 0.5) / (1.0 - 0.5))
     assert same.lines[0].comparison is None
-    assert bare.bill is bare.lines[0].gain_per_usd is None
+    assert (bare.bill, bare.lines[0].gain_per_usd) == (None, None)
     assert bare.lines[0].comparison is not None
     assert bare.lines[0].comparison.difference.mean == 0.25
 
