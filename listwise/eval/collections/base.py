@@ -39,7 +39,7 @@ class Collection(ABC):
 
     @abstractmethod
     def passages(self, docids: Docids[str]) -> Mapping[str, Passage]:
-        """The passages of some docids; those that it lacks are left out. Memory is that of the passages asked for."""
+        """The passages of some docids, without those that it lacks; memory is that of the passages asked for."""
 
     @abstractmethod
     def stream(self) -> Iterator[tuple[str, Passage]]:
@@ -49,24 +49,24 @@ class Collection(ABC):
         """How many passages it is known to have without reading them; None where that is not known."""
         return None
 
-    def requests(self, run: str, *, depth: int | None = None, judged: bool = False) -> list[Request]:
-        """The candidates of one of its runs with their texts, in the order of `queries`.
+    def requests(self, run: str | Run, *, depth: int | None = None, judged: bool = False) -> list[Request]:
+        """The candidates of a run with their texts, in the order of `queries`.
 
         Args:
-            run: its name.
+            run: the name of one of its own, or another one.
             depth: only the first so many candidates of each query.
             judged: only queries with judgements.
 
         Raises:
             InputError: there is no such run, or the corpus lacks a document of it.
         """
-        texts, ranked = self.queries(), self.run(run)
+        texts, ranked = self.queries(), self.run(run) if isinstance(run, str) else run
         kept = self.qrels() if judged else texts
         candidates = {qid: ranked.get(qid, ())[:depth] for qid in texts if qid in kept}
         found = self.passages({entry.docid for entries in candidates.values() for entry in entries})
         for qid, entries in candidates.items():
             if lost := [entry.docid for entry in entries if entry.docid not in found]:
-                raise InputError(f"{run}: document {lost[0]!r} is not in the corpus", path=self.name, qid=qid)
+                raise InputError(f"document {lost[0]!r} of the run is not in the corpus", path=self.name, qid=qid)
         return [
             Request(
                 Query(qid, texts[qid]),

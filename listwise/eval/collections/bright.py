@@ -1,7 +1,7 @@
 """BRIGHT (Su et al. 2025) in the folder of its publication: ``examples/TASK*`` and ``documents/TASK*``.
 
-Files are parquet, as published, or the same rows as JSON lines. Some documents are excluded from the ranking of some
-queries, as the query was made from them: runs come without them.
+Files are parquet, as published, or the same rows as JSON lines. Some documents are excluded from the ranking of
+some queries, as the query was made from them: runs come without them.
 """
 
 from __future__ import annotations

@@ -73,9 +73,9 @@ class FileCollection(Collection):
 def file_collection(folder: Path, split: str | None = None) -> FileCollection:
     """The collection in a folder; every file may also be ``.gz``.
 
-    Queries are ``queries.tsv`` (``qid<TAB>text``) or ``queries.jsonl``, passages ``corpus.jsonl`` or ``corpus.tsv``,
-    judgements ``qrels.txt``, ``qrels.tsv`` or BEIR's ``qrels/SPLIT.tsv``; all ``.trec`` files, also in folders
-    within, are runs, named by their path without its ending.
+    Queries are ``queries.tsv`` (``qid<TAB>text``) or ``queries.jsonl``, passages ``corpus.jsonl`` or
+    ``corpus.tsv``, judgements ``qrels.txt``, ``qrels.tsv`` or BEIR's ``qrels/SPLIT.tsv``; all ``.trec`` files,
+    also in folders within, are runs, named by their path without its ending.
 
     Args:
         split: which judgements of BEIR's; without it ``test``, or the only one.

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Collection as Docids
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from threading import Thread
 from typing import Any
 from urllib.request import getproxies
@@ -92,7 +93,7 @@ class NamedCollection(Collection):
 
     def passage_count(self) -> int | None:
         """See `Collection`."""
-        known = (self._dataset.metadata() if callable(self._dataset.metadata) else {}).get("docs", {}).get("count")
+        known = self._dataset.docs_metadata().get("count")
         return known if isinstance(known, int) else None
 
     def _grades(self) -> Qrels:
@@ -103,6 +104,21 @@ class NamedCollection(Collection):
             for entry in self._dataset.qrels_iter():
                 found.setdefault(entry.query_id, {})[entry.doc_id] = entry.relevance
             return found
+
+
+def known_names(starts: tuple[str, ...]) -> list[str]:
+    """Names of ir_datasets with queries, passages and judgements that start with one of some words.
+
+    Raises:
+        MissingExtra: ir_datasets is not installed.
+    """
+    library = _library()
+    names = sorted(name for name in library.registry if name.startswith(starts))
+    return [name for name in names if _is_whole(library.load(name), judged=True)]
+
+
+def _is_whole(dataset: Any, *, judged: bool) -> bool:
+    return bool(dataset.has_queries() and dataset.has_docs() and (dataset.has_qrels() or not judged))
 
 
 def _load(name: str, split: str | None) -> Any:
@@ -116,8 +132,8 @@ def _load(name: str, split: str | None) -> Any:
             found.append(ir_datasets.load(each))
         except KeyError:
             continue
-    judged = [dataset for dataset in found if dataset.has_queries() and dataset.has_docs() and dataset.has_qrels()]
-    usable = judged or [dataset for dataset in found if dataset.has_queries() and dataset.has_docs()]
+    judged = [dataset for dataset in found if _is_whole(dataset, judged=True)]
+    usable = judged or [dataset for dataset in found if _is_whole(dataset, judged=False)]
     if not usable:
         raise ConfigError(
             f"no collection {names[0]!r}: neither a folder nor, with queries and passages, a name of ir_datasets "
@@ -138,6 +154,7 @@ def _library() -> Any:
     return ir_datasets
 
 
+@cache
 def _online() -> bool:
     """Whether ir_datasets' own host answers within two seconds; behind a proxy nobody knows."""
     if getproxies():

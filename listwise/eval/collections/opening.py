@@ -8,6 +8,7 @@ from listwise.errors import InputError
 from listwise.eval.collections.base import Collection
 from listwise.eval.collections.bright import EXAMPLES, bright
 from listwise.eval.collections.folders import file_collection
+from listwise.eval.collections.named import NamedCollection
 
 
 def open_collection(name: str | Path, *, split: str | None = None) -> Collection:
@@ -28,6 +29,4 @@ def open_collection(name: str | Path, *, split: str | None = None) -> Collection
         return bright(folder, split) if (folder / EXAMPLES).is_dir() else file_collection(folder, split)
     if isinstance(name, Path) or folder.exists() or name.startswith((".", "/", "~")):
         raise InputError("no such folder", path=folder)
-    from listwise.eval.collections.named import NamedCollection
-
     return NamedCollection(name, split)
