@@ -59,7 +59,7 @@ def show(name: str, split: str | None, passages: int | None, as_json: bool) -> N
 @click.argument("folder", metavar="FOLDER")
 @click.option("--split", metavar="NAME", help="BEIR's split, BRIGHT's task. [what is judged; test]")
 @click.option(
-    "--run", "runs", multiple=True, metavar="NAME|FILE", help="One of its runs, or a file; may be repeated. [all]"
+    "--run", "runs", multiple=True, metavar="NAME|FILE", help="One of its own or a file; repeatable. [all]"
 )
 @click.option("--depth", type=click.IntRange(1), metavar="N", help="Its first N candidates of a query. [all]")
 def copy(name: str, folder: str, split: str | None, runs: tuple[str, ...], depth: int | None) -> None:
