@@ -72,8 +72,8 @@ def _binding(found: Sequence[Standing]) -> Iterator[str]:
                 )
                 continue
             yield (
-                f"the first stage binds: {name} has {100 * mean / best:.0f} %, {reached} that its candidates allow; "
-                "more or better candidates may gain more than a better re-ranker"
+                f"the first stage binds: {name} has {100 * mean / best:.0f} %, {reached} that its candidates "
+                "allow; more or better candidates may gain more than a better re-ranker"
             )
 
 
