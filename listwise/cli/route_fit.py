@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--slope",
     type=click.FloatRange(0, 1),
-    help="nDCG@10 gained for each unit of disagreement: for --from-log, and kept for route check. [0.23]",
+    help="nDCG@10 gained for each unit of disagreement, for the log and for route check. [as judged, else 0.23]",
 )
 @click.option("--note", default="", help="Kept in the file.")
 @click.option("--out", required=True, metavar="FILE", help="Where to write the router.")
@@ -91,10 +91,9 @@ def fit(
         for depth in _numbers("--depths", depths, least=2)
         for votes in _numbers("--each-votes", each_votes, least=1)
     ]
-    worth = GAIN_PER_DISAGREEMENT if slope is None else slope
     cases = [case for file in case_files for case in read_cases(Path(file))]
     if from_log:
-        cases += _from_log(policy, since, worth)
+        cases += _from_log(policy, since, GAIN_PER_DISAGREEMENT if slope is None else slope)
     if any(options.get(name) for name in INPUTS if name != "missing"):
         _check_options(cases, chosen)
         cases += _from_judgements(policy, options, qrels, ranked, chosen)
@@ -105,7 +104,7 @@ def fit(
     llms = _named(case.llm.partition(",seed=")[0] for case in cases) or policy.llm or "the LLMs in the log"
     origin = _named(case.collection for case in cases) or "unnamed cases"
     scorer = policy.scorers[-1] if policy.scorers else "the first stage"
-    found = fitted_to(cases, fitted_on=origin, llm=llms, scorer=scorer, note=note, gain_per_disagreement=worth)
+    found = fitted_to(cases, fitted_on=origin, llm=llms, scorer=scorer, note=note, gain_per_disagreement=slope)
     found.model.write(Path(out))
     click.echo("\n".join(card(found.model)))
     click.echo(f"\nwritten to {out}: use it with --router {out}")

@@ -14,6 +14,7 @@ from listwise.formats.trec import Scored as Ranked
 from listwise.policy import Policy
 from listwise.reranker import Reranker
 from listwise.routing.cases import LOG, Case, Outcome
+from listwise.routing.disagreement import disagreement
 from listwise.routing.exploration import labels
 from listwise.routing.offers import FIRST_CHOICE, Option
 from listwise.spend.money import nano_usd_up
@@ -63,7 +64,7 @@ async def asked(
             scored.signals,
             base[qid],
             tuple(
-                Outcome(option, measured[qid], by_query[qid].nano_usd)
+                Outcome(option, measured[qid], by_query[qid].nano_usd, _differ(scored, by_query[qid].docids))
                 for option, measured, by_query in zip(options, ndcg, reached, strict=True)
             ),
             collection,
@@ -101,13 +102,15 @@ async def recorded(
                 prior = Prior(qid, docids[:within], None if scores is None else tuple(scores))
                 played = replay(strategy, prior, [each.docid for each in run[qid]])
                 orders[qid] = (*played.docids, *docids[within:])
-            reached.append((option, _measured(orders, qrels)))
+            reached.append((option, _measured(orders, qrels), orders))
         cases += [
             Case(
                 qid,
                 scored.signals,
                 base[qid],
-                tuple(Outcome(option, ndcg[qid]) for option, ndcg in reached),
+                tuple(
+                    Outcome(option, ndcg[qid], 0, _differ(scored, orders[qid])) for option, ndcg, orders in reached
+                ),
                 collection,
                 name,
             )
@@ -210,6 +213,10 @@ def _order(scored: Scored) -> tuple[str, ...]:
     """All candidates in the local order."""
     candidates = scored.request.candidates
     return tuple(candidates[at].docid for at in (*scored.order, *range(len(scored.order), len(candidates))))
+
+
+def _differ(scored: Scored, docids: Sequence[str]) -> float:
+    return disagreement(_order(scored), docids)
 
 
 def _measured(orders: Mapping[str, Sequence[str]], qrels: Qrels) -> Mapping[str, float]:

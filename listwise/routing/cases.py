@@ -3,7 +3,8 @@
 A file of cases is JSON lines, one a query and LLM:
 
     {"qid": "1", "collection": "dl21", "llm": "sim/strong", "signals": {"margin": 0.2, ...}, "local": 0.61,
-     "options": [{"tier": "llm", "depth": 20, "votes": 1, "ndcg": 0.72, "nano_usd": 5200000}, ...]}
+     "options": [{"tier": "llm", "depth": 20, "votes": 1, "ndcg": 0.72, "nano_usd": 5200000, "disagreement": 0.4},
+                 ...]}
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Outcome:
     option: Option
     ndcg: float
     nano_usd: int = 0
+    disagreement: float | None = None
+    """With the local order (`listwise.routing.disagreement`), where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Case:
                 "votes": each.option.votes,
                 "ndcg": round(each.ndcg, 6),
                 "nano_usd": each.nano_usd,
+                **({} if each.disagreement is None else {"disagreement": round(each.disagreement, 6)}),
             }
             for each in self.outcomes
         ]
@@ -126,7 +130,13 @@ def _outcome(told: dict[str, Any]) -> Outcome:
         _whole(told["depth"], "depth", 1),
         _whole(told.get("votes", 1), "votes", 1),
     )
-    return Outcome(option, _number(told["ndcg"], "ndcg", 0, 1), _whole(told.get("nano_usd", 0), "nano_usd", 0))
+    differs = told.get("disagreement")
+    return Outcome(
+        option,
+        _number(told["ndcg"], "ndcg", 0, 1),
+        _whole(told.get("nano_usd", 0), "nano_usd", 0),
+        None if differs is None else _number(differs, "disagreement", 0, 1),
+    )
 
 
 def _number(value: object, name: str, least: float = -MOST, most: float = MOST) -> float:

@@ -48,16 +48,6 @@ def weight(propensity: float) -> float:
     return 1 / propensity
 
 
-def extra_nano_usd(stays: Iterable[int], share: float) -> float:
-    """What exploration is expected to cost, in billionths of a dollar.
-
-    Args:
-        stays: for each query that would stay local, what the option that exploration would take costs.
-        share: of them that is explored.
-    """
-    return share * sum(stays)
-
-
 @dataclass(frozen=True, slots=True)
 class Explored:
     """What exploration did and costs, by the log."""

@@ -8,6 +8,7 @@ saw since; what it spent stands in the books.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from listwise.routing.demand import day_of
@@ -54,7 +55,8 @@ class Paced:
         """
         now = self._purse.now()
         if self._is_due(now):
-            await self.share()
+            # A caller that is cancelled must not leave it open whether the ledger has the news.
+            await asyncio.shield(asyncio.ensure_future(self.share()))
         self._queries += 1
         return self.pacer.decide(now, offers)
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal, NamedTuple
 
-Why = Literal["gain", "rule", "explored", "budget", "shared"]
+Why = Literal["gain", "rule", "explored", "budget"]
 """What decided: the predicted gain for its price; a rule that looks at no gain (``always``, a margin, no LLM); the
-dice of exploration; money that was short; or the answer to the same query, asked before."""
+dice of exploration; or money that was short."""
 
 
 def as_logged(value: float | None) -> float | None:

@@ -168,6 +168,9 @@ def test_a_router_is_fitted_to_judged_queries(listwise: Listwise, folder: Path) 
     assert all(0 < case.local < outcome.ndcg <= 1 for case in kept for outcome in case.outcomes[1:])
     assert all(outcome.nano_usd > 0 for case in kept for outcome in case.outcomes)
     assert {"margin", "words", "tokens"} <= set(kept[0].signals)
+    outcomes = [(case.gain(each), each.disagreement) for case in kept for each in case.outcomes]
+    worth = sum(gain for gain, _ in outcomes) / sum(differs or 0 for _, differs in outcomes)
+    assert model.gain_per_disagreement == pytest.approx(worth, rel=1e-4)
     own = ("--router", "router.json", "--point", "1", "--json")
     explained = listwise("route", "explain", "q3", *INPUT, *PRICED, *own)[1]
     assert json.loads(explained)["router"] == model.name

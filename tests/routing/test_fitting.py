@@ -15,6 +15,7 @@ from listwise.errors import InputError
 from listwise.routing import crossfit
 from listwise.routing.cases import Case, Outcome
 from listwise.routing.crossfit import Data, calibration_error, correlation, cross_fit, ridge
+from listwise.routing.disagreement import GAIN_PER_DISAGREEMENT
 from listwise.routing.fitting import ISOTONIC_FROM, MANY, Fit
 from listwise.routing.fitting import fit as fitted
 from listwise.routing.offers import Option
@@ -229,6 +230,31 @@ def test_what_is_held_out_is_what_was_predicted_and_realised() -> None:
         ours, real = zip(*line.held_out, strict=True)
         assert ours == pytest.approx(done.predicted[line.option], rel=1e-5, abs=1e-6)
         assert real == pytest.approx(done.realised[line.option], rel=1e-5, abs=1e-6)
+
+
+def test_a_unit_of_disagreement_is_worth_what_was_measured() -> None:
+    """So that what is told of later queries by how much the LLM disagrees has the mean that was measured."""
+    draw = np.random.default_rng(0)
+    cases = [
+        replace(
+            case,
+            weight=weight,
+            outcomes=tuple(
+                replace(each, disagreement=part) for each, part in zip(case.outcomes, parts, strict=True)
+            ),
+        )
+        for case, weight, *parts in zip(
+            cases_of(40, linear), draw.uniform(1, 3, 40), *draw.uniform(0.2, 0.8, (2, 40)), strict=True
+        )
+    ]
+    worth = fit(cases).model.gain_per_disagreement
+    pairs = [(case.weight, case.gain(each), each.disagreement or 0.0) for case in cases for each in case.outcomes]
+    assert sum(weight * worth * part for weight, _, part in pairs) == pytest.approx(
+        sum(weight * gain for weight, gain, _ in pairs), rel=1e-4
+    )
+    assert fit(cases, gain_per_disagreement=0.5).model.gain_per_disagreement == 0.5
+    for few in (cases[:19], cases_of(40, linear)):
+        assert fit(few).model.gain_per_disagreement == GAIN_PER_DISAGREEMENT
 
 
 def test_the_same_cases_make_the_same_model() -> None:
