@@ -66,8 +66,8 @@ def _binding(found: Sequence[Standing]) -> Iterator[str]:
             mean, best = line.measured.interval.mean, line.ceiling.best
             reached = f"{mean:.4f} of the {best:.4f} {line.measured.measure} that its candidates allow"
             yield (
-                f"the first stage binds: {each.entrant.name} has {100 * mean / best:.0f} %, {reached}; more or better "
-                "candidates may gain more than a better re-ranker"
+                f"the first stage binds: {each.entrant.name} has {100 * mean / best:.0f} %, {reached}; more or "
+                "better candidates may gain more than a better re-ranker"
                 if mean >= NEAR * best
                 else f"the first stage may bind: {each.entrant.name} has {reached}, which its interval reaches"
             )
