@@ -64,16 +64,12 @@ def _binding(found: Sequence[Standing]) -> Iterator[str]:
             if not line.binds:
                 continue
             mean, best = line.measured.interval.mean, line.ceiling.best
-            name, reached = each.entrant.name, f"{mean:.4f} of the {best:.4f} {line.measured.measure}"
-            if mean < NEAR * best:
-                yield (
-                    f"the first stage may bind: {name} has {reached} that its candidates allow, which its interval "
-                    "reaches"
-                )
-                continue
+            reached = f"{mean:.4f} of the {best:.4f} {line.measured.measure} that its candidates allow"
             yield (
-                f"the first stage binds: {name} has {100 * mean / best:.0f} %, {reached} that its candidates "
-                "allow; more or better candidates may gain more than a better re-ranker"
+                f"the first stage binds: {each.entrant.name} has {100 * mean / best:.0f} %, {reached}; more or "
+                "better candidates may gain more than a better re-ranker"
+                if mean >= NEAR * best
+                else f"the first stage may bind: {each.entrant.name} has {reached}, which its interval reaches"
             )
 
 

@@ -7,8 +7,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from tests.cli.conftest import Shell
+from listwise.cli import cli
 from tests.conftest import CHECKOUT
 
 PAGE = (CHECKOUT / "docs" / "evaluation.md").read_text(encoding="utf-8")
@@ -31,24 +32,22 @@ def test_every_command_prints_what_the_page_shows_and_the_python_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """``cat`` makes the file; a command without output shown must only succeed."""
-    shell = Shell(tmp_path)
-    own = shell.environment()
-    monkeypatch.setattr(Shell, "environment", lambda self: {**own, "COLUMNS": "100"})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
     played = 0
     for (program, *arguments), shown in commands():
         if program == "cat":
-            path = tmp_path / arguments[0]
+            path = Path(arguments[0])
             path.parent.mkdir(exist_ok=True)
             path.write_text(shown)
             continue
         assert program == "listwise"
-        done = shell.run(*arguments)
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.stderr
         if shown:
             assert tidy(done.stdout) == tidy(shown), arguments
         played += 1
     assert played >= 8
-    monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(compile(code, "evaluation.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.split() == re.findall(r"^print\(.*\) +# (.*)$", code, re.MULTILINE)
