@@ -16,6 +16,7 @@ COMMANDS = {
     "route": "Which queries go to the LLM, and why; fit and check the router.",
     "show": "What an LLM was shown and answered, window by window.",
     "eval": "Measure runs against judgements.",
+    "data": "What is in a test collection, by folder or by name.",
     "experiment": "Experiments as files, and the page that reports on one.",
     "distill": "Train a local cross-encoder from judgements, an LLM's orders and scores.",
     "demo": "See it work: a local model, a real LLM, a receipt.",

@@ -19,7 +19,8 @@ from statistics import fmean
 from typing import Any
 
 from listwise import Candidate, Query, Ranking, Request, Reranker
-from listwise.eval.measures import bootstrap, compare, evaluate
+from listwise.eval.measures import compare, evaluate
+from listwise.eval.statistics import bootstrap
 from listwise.formats import read_qrels, read_run, run_lines
 from listwise.policy import Policy
 

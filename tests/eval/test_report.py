@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from listwise.cli import cli
 from listwise.errors import InputError
-from listwise.eval.measures import Interval
 from listwise.eval.report.entries import Cost, Entry, Score, entries
 from listwise.eval.report.findings import Findings, usd_words
 from listwise.eval.report.folder import Folder, System, read_folder
@@ -27,6 +26,7 @@ from listwise.eval.report.page import allowed_bytes, page_of
 from listwise.eval.report.plane import Plane, labels, tick_step
 from listwise.eval.report.queries import cut, index, records
 from listwise.eval.report.studies import study
+from listwise.eval.statistics import Interval
 from tests.eval.results_folder import HOSTILE, make
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from listwise.eval.measures import Interval
 from listwise.eval.report.folder import Bill, Folder, System
+from listwise.eval.statistics import Interval
 
 FREE = ("first_stage", "local")
 """Kinds of systems that ask no API, and cost nothing where no total says otherwise."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from listwise.eval.measures import Interval, bootstrap
 from listwise.eval.report.entries import Entry
+from listwise.eval.statistics import Interval, bootstrap
 
 QUERIES = 1000
 """Dollars are given for so many."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from listwise.eval.measures import Interval
 from listwise.eval.report.entries import Entry, Score, entries, seeds
 from listwise.eval.report.findings import QUERIES, usd_words
 from listwise.eval.report.folder import KINDS, Folder
 from listwise.eval.report.frontier import shape
 from listwise.eval.report.markup import Content, Markup, tag
+from listwise.eval.statistics import Interval
 
 CLEAR = 0.05
 """The corrected p-value below which a difference is taken to be real."""
