@@ -1,0 +1,82 @@
+"""Observations from files: traces that ``listwise rerank --trace`` or ``listwise bias --out`` wrote, and recorded
+answers of other tools. Nothing is asked, and nothing is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from listwise.errors import InputError
+from listwise.eval.bias.observations import Observation, Order
+from listwise.formats.lines import json_lines
+from listwise.models.simulated.model import SERVED_BY
+from listwise.permutation import complete, parse
+from listwise.strategies.guard import SECOND_LOOK
+
+
+def read_trace(path: str | Path) -> Iterator[tuple[Observation, bool]]:
+    """The windows of a trace, and whether each was answered by a simulation.
+
+    Windows of one passage are left out; so are second looks of the guard, whose orders were made from the answers
+    before them.
+
+    Raises:
+        InputError: a line is not a window of a trace.
+    """
+    for number, record in json_lines(path):
+        place = {"path": path, "line": number}
+        docids = _docids(record, **place)
+        sample = record.get("sample", 0)
+        model, permutation = record.get("model"), record.get("permutation")
+        repairs = record.get("repairs") or {}
+        if not isinstance(model, str) or not isinstance(sample, int) or not isinstance(repairs, dict):
+            raise InputError("not a window of a trace: no model, sample or repairs", **place)
+        if permutation is not None and (
+            not isinstance(permutation, list) or sorted(permutation, key=str) != sorted(range(len(docids)), key=str)
+        ):
+            raise InputError(f"the permutation is not one of {len(docids)} positions from 0", **place)
+        if len(docids) < 2 or sample >= SECOND_LOOK:
+            continue
+        order: Any = record.get("order", "shuffled" if sample else "asked")
+        if order not in get_args(Order):
+            raise InputError(f"no order {order!r}: there are {', '.join(get_args(Order))}", **place)
+        answered = None if permutation is None else tuple(permutation)
+        found = Observation(model, _qid(record, **place), docids, answered, repairs, order, sample)
+        yield found, record.get("served_by") == SERVED_BY or model.startswith("sim/")
+
+
+def read_answers(path: str | Path) -> Iterator[Observation]:
+    """Recorded answers, a JSON object a line: ``model``, ``qid``, ``docids`` in the order shown, and ``response``,
+    the raw answer, which this library's own parser reads.
+
+    Raises:
+        InputError: a line lacks one of them.
+    """
+    for number, record in json_lines(path):
+        place = {"path": path, "line": number}
+        docids = _docids(record, **place)
+        model, response = record.get("model"), record.get("response")
+        if not isinstance(model, str) or not isinstance(response, str):
+            raise InputError("no recorded answer: it needs model, qid, docids and response", **place)
+        if len(docids) < 2:
+            continue
+        parsed = parse(response, len(docids))
+        permutation = None if parsed.failure is not None else complete(parsed)
+        yield Observation(model, _qid(record, **place), docids, permutation, dict(parsed.repairs))
+
+
+def _docids(record: Mapping[str, Any], **place: Any) -> tuple[str, ...]:
+    docids = record.get("docids")
+    if not isinstance(docids, list) or not all(isinstance(each, str) for each in docids):
+        raise InputError("no docids: which passages were shown, in their order, must be known", **place)
+    if len(set(docids)) < len(docids):
+        raise InputError("a passage is shown twice in this window", **place)
+    return tuple(docids)
+
+
+def _qid(record: Mapping[str, Any], **place: Any) -> str:
+    qid = record.get("qid")
+    if not isinstance(qid, str):
+        raise InputError("no qid", **place)
+    return qid
