@@ -158,10 +158,10 @@ class Totals:
 
 
 @contextmanager
-def following(total: int | None, totals: Totals) -> Iterator[_Follower]:
-    """Show progress: a bar on a terminal, a line now and then elsewhere."""
+def following(total: int | None, totals: Totals, what: str = "queries") -> Iterator[_Follower]:
+    """Show progress: a bar on a terminal, a line now and then elsewhere; ``what`` is counted."""
     started = time.monotonic()
-    follower: _Follower = _Bar(total, totals) if sys.stderr.isatty() else _Lines(total, totals)
+    follower: _Follower = _Bar(total, totals, what) if sys.stderr.isatty() else _Lines(total, totals, what)
     try:
         yield follower
     finally:
@@ -180,13 +180,13 @@ class _Follower:
 
 
 class _Bar(_Follower):
-    def __init__(self, total: int | None, totals: Totals) -> None:
+    def __init__(self, total: int | None, totals: Totals, what: str) -> None:
         self._totals = totals
         self._progress = Progress(
             TextColumn("re-ranking"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("queries"),
+            TextColumn(what),
             TextColumn("{task.fields[spent]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -205,8 +205,9 @@ class _Bar(_Follower):
 
 
 class _Lines(_Follower):
-    def __init__(self, total: int | None, totals: Totals) -> None:
+    def __init__(self, total: int | None, totals: Totals, what: str) -> None:
         self._total = total
+        self._what = what
         self._totals = totals
         self._started = self._last = time.monotonic()
         self._done = 0
@@ -217,7 +218,7 @@ class _Lines(_Follower):
         if now - self._last < LINE_EVERY_S:
             return
         self._last = now
-        line = f"listwise: {self._done} of {self._total or '?'} queries, {self._totals.spent}"
+        line = f"listwise: {self._done} of {self._total or '?'} {self._what}, {self._totals.spent}"
         if self._total:
             left = (now - self._started) / self._done * (self._total - self._done)
             line += f", about {left:.0f} s left"

@@ -48,9 +48,7 @@ def agreement_of(
         sets=sum(len(each.query) for each in found),
         queries=len(taus),
         tau=difference_of(taus, seed),
-        overlap=replace(
-            mean_of(overlaps, seed), p=difference_of([each - by_chance for each in overlaps], seed).p
-        ),
+        overlap=replace(mean_of(overlaps, seed), p=difference_of([each - by_chance for each in overlaps], seed).p),
         overlap_by_chance=by_chance,
         persistence=persistence,
     )

@@ -97,4 +97,6 @@ def _band(curve: Floats, resampled: Floats) -> tuple[tuple[float, float], ...]:
     error = resampled.std(axis=0)
     error[error == 0] = 1.0
     reach = float(np.quantile((np.abs(resampled - curve) / error).max(axis=1), CONFIDENCE))
-    return tuple((float(at - reach * each), float(at + reach * each)) for at, each in zip(curve, error, strict=True))
+    return tuple(
+        (float(at - reach * each), float(at + reach * each)) for at, each in zip(curve, error, strict=True)
+    )

@@ -80,7 +80,9 @@ def ratios(numerator: Floats, denominator: Floats, seed: int) -> list[Estimate]:
     return [interval(float(values[at]), resampled[:, at]) for at in range(len(values))]
 
 
-def by_query(query: Sequence[int] | np.ndarray[tuple[int, ...], np.dtype[np.int64]], values: Floats, queries: int) -> Floats:
+def by_query(
+    query: Sequence[int] | np.ndarray[tuple[int, ...], np.dtype[np.int64]], values: Floats, queries: int
+) -> Floats:
     """(Q, k): sums of the lines of (W, k) that belong to each query."""
     sums = np.zeros((queries, *values.shape[1:]))
     np.add.at(sums, query, values)

@@ -23,8 +23,8 @@ class Habits:
     """In exactly the reverse."""
     mended: Estimate
     """Of all windows: a ranking was read, and something had to be mended."""
-    unanswered: Estimate
-    """No ranking could be read, or nothing was answered."""
+    unreadable: Estimate
+    """No ranking could be read."""
     repairs: Mapping[str, int]
     """Answers with each kind of repair (`listwise.permutation.Parsed.repairs`)."""
 
@@ -38,15 +38,17 @@ def habits_of(observations: Sequence[Observation], seed: int) -> Habits:
     def counted(what: Callable[[Observation], bool]) -> list[int]:
         return [sum(map(what, mine)) for mine in by_qid.values()]
 
-    kinds = (_echoed, _reversed, _mended, _unanswered)
+    kinds = (_echoed, _reversed, _mended, _unreadable)
     counts = np.array([counted(kind) for kind in kinds], dtype=float).T
     every = np.array([len(mine) for mine in by_qid.values()], dtype=float)
     answered = every - counts[:, 3]
     if not answered.sum():
         answered = every
-    echoed, reversed_, mended, unanswered = ratios(counts, np.stack([answered, answered, every, every], axis=1), seed)
+    echoed, reversed_, mended, unreadable = ratios(
+        counts, np.stack([answered, answered, every, every], axis=1), seed
+    )
     repairs = Counter(kind for each in observations for kind in each.repairs)
-    return Habits(len(observations), echoed, reversed_, mended, unanswered, dict(repairs.most_common()))
+    return Habits(len(observations), echoed, reversed_, mended, unreadable, dict(repairs.most_common()))
 
 
 def _echoed(each: Observation) -> bool:
@@ -61,5 +63,5 @@ def _mended(each: Observation) -> bool:
     return each.permutation is not None and bool(each.repairs)
 
 
-def _unanswered(each: Observation) -> bool:
+def _unreadable(each: Observation) -> bool:
     return each.permutation is None

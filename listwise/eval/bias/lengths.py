@@ -83,5 +83,9 @@ def _contrast(what: str, found: Floats, seed: int) -> Contrast | None:
         return None
     less, more = found.T.tolist()
     return Contrast(
-        what, mean_of(less, seed), mean_of(more, seed), difference_of((found[:, 1] - found[:, 0]).tolist(), seed), len(found)
+        what,
+        mean_of(less, seed),
+        mean_of(more, seed),
+        difference_of((found[:, 1] - found[:, 0]).tolist(), seed),
+        len(found),
     )

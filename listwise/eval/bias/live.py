@@ -58,7 +58,9 @@ class Way:
     policy: Policy
 
 
-def windows_asked(requests: Sequence[Request], design: Design, grades: Mapping[str, Mapping[str, int]]) -> list[Asked]:
+def windows_asked(
+    requests: Sequence[Request], design: Design, grades: Mapping[str, Mapping[str, int]]
+) -> list[Asked]:
     """Every order of every window; only those of the main size are also arranged on purpose.
 
     Raises:
@@ -98,18 +100,19 @@ def window_policy(design: Design, settings: Mapping[str, Any]) -> Policy:
     return Policy.of(None, **settings, **_PLAIN, strategy="single", window=largest, stride=1, depth=largest)
 
 
-def ways(design: Design, settings: Mapping[str, Any]) -> list[Way]:
-    """The ways to ask whose rankings are compared, the plain one first; none if nothing was to be compared."""
-    found = [Way(ONE_ANSWER, window_policy(replace(design, sizes=()), settings))]
-    if design.votes > 1:
-        for shuffle in ("random", "balanced"):
-            policy = Policy.of(found[0].policy, votes=design.votes, shuffle=shuffle)
-            found.append(Way(f"{design.votes} {shuffle} votes", policy))
-    for name in design.strategies:
-        stride = max(1, design.window // 2)
-        sizes = {"window": design.window, "stride": stride, "depth": design.depth}
-        found.append(Way(name, Policy.of(None, **settings, **_PLAIN, strategy=name, **sizes)))
-    return found if len(found) > 1 else []
+def ways(design: Design, settings: Mapping[str, Any]) -> list[list[Way]]:
+    """The ways to ask whose rankings are compared: votes with one answer to the head window, strategies over all
+    candidates with the first of them. Each group begins with what the others are compared with."""
+    one = Way(ONE_ANSWER, window_policy(replace(design, sizes=()), settings))
+    votes = [
+        Way(f"{design.votes} {shuffle} votes", Policy.of(one.policy, votes=design.votes, shuffle=shuffle))
+        for shuffle in ("random", "balanced")
+    ]
+    sizes = {"window": design.window, "stride": max(1, design.window // 2), "depth": design.depth}
+    strategies = [
+        Way(name, Policy.of(None, **settings, **_PLAIN, strategy=name, **sizes)) for name in design.strategies
+    ]
+    return [group for group in ([one, *votes] if design.votes > 1 else [], strategies) if group]
 
 
 _PLAIN: Mapping[str, Any] = {"local": "none", "escalate": "always", "guard": "off", "duplicates": "apart"}
@@ -131,13 +134,12 @@ def starts_asked(requests: Sequence[Request], design: Design, way: Way) -> list[
     return found
 
 
-def observation_of(asked: Asked, ranking: Ranking) -> Observation:
-    """What came of a window; ``ranking`` carries its trace."""
-    shown = asked.shown
-    windows = ranking.windows
-    if not windows:  # not asked for: the budget was spent
-        return Observation("", ranking.query.qid, shown.docids, None, {}, shown.order, shown.sample)
-    last = windows[-1]
+def observation_of(asked: Asked, ranking: Ranking) -> Observation | None:
+    """What came of a window; ``ranking`` carries its trace. None where no answer came: the budget was spent, or the
+    model cannot be reached."""
+    if not ranking.windows or ranking.windows[-1].answer is None:
+        return None
+    last, shown = ranking.windows[-1], asked.shown
     return Observation(
         last.model, ranking.query.qid, last.docids, last.permutation, last.repairs, shown.order, shown.sample
     )

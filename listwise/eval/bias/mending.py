@@ -33,17 +33,19 @@ class System:
     queries: int
     starts: int
     """Random orders of the candidates that it began with, a query."""
+    candidates: int
     calls: float
     """A ranking, on average."""
     tau: Estimate
     """Kendall's tau between the rankings from different starts,"""
     overlap: Estimate
     """and rank-biased overlap."""
-    tau_over_one: Estimate | None
-    """Over those of one answer (the first system), paired by query; None for itself."""
     ndcg: Estimate | None
     """nDCG@10 of the candidates, the mean over starts; None without judgements."""
-    ndcg_over_one: Estimate | None
+    against: str | None
+    """What the differences are to: the first system of its group; None for itself."""
+    tau_over: Estimate | None
+    ndcg_over: Estimate | None
 
 
 def compare_systems(
@@ -69,12 +71,14 @@ def compare_systems(
                 name=name,
                 queries=len(by_qid),
                 starts=max(map(len, by_qid.values())),
+                candidates=len(rankings[0].docids),
                 calls=sum(each.calls for each in rankings) / len(rankings),
                 tau=mean_of(list(taus.values()), seed),
                 overlap=mean_of(overlaps, seed),
-                tau_over_one=_paired(taus, first_tau, seed),
                 ndcg=mean_of(list(quality.values()), seed) if quality else None,
-                ndcg_over_one=_paired(quality, first_ndcg, seed),
+                against=rows[0].name if rows else None,
+                tau_over=_paired(taus, first_tau, seed),
+                ndcg_over=_paired(quality, first_ndcg, seed),
             )
         )
         first_tau, first_ndcg = first_tau or taus, first_ndcg or quality

@@ -17,7 +17,8 @@ Order = Literal["first_stage", "reversed", "shuffled", "first", "middle", "last"
 """How a window was put in order before it was shown: as the first stage has it, that reversed, by chance, by chance
 with the relevant passages planted at the beginning, in the middle or at the end, or as some strategy asked it."""
 BY_CHANCE: tuple[Order, ...] = ("shuffled", "asked")
-"""Orders of which several of the same passages tell position from quality: nobody arranged them for a purpose."""
+"""Orders that tell position from quality where the same passages are shown in several, one of them shuffled; those
+that strategies happen to ask were made from earlier answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,13 @@ class Observation:
     docids: tuple[str, ...]
     """In the order shown."""
     permutation: tuple[int, ...] | None
-    """Positions in ``docids``, best first; None where no ranking could be read, or nothing was answered."""
+    """Positions in ``docids``, best first; None where no ranking could be read."""
     repairs: Mapping[str, int] = field(default_factory=dict)
     order: Order = "asked"
     sample: int = 0
     """Tells apart what was asked more than once on purpose."""
+    step: int = 0
+    """The strategy's: from 1 on, earlier answers had a say in what was shown where."""
 
     @property
     def size(self) -> int:
@@ -56,6 +59,8 @@ class Windows:
     """(W, n): which passage, by the position shown; a passage of two queries is two."""
     passages: tuple[tuple[str, str], ...]
     """The qid and docid of each passage."""
+    shuffled: NDArray[np.bool_]
+    """(W,): whether the order was made by chance."""
 
     @classmethod
     def of(cls, observations: Sequence[Observation], size: int) -> Self:
@@ -69,7 +74,8 @@ class Windows:
             passage[at] = [numbers.setdefault((each.qid, docid), len(numbers)) for docid in each.docids]
             best_first[at] = each.permutation
         query = np.array([qids[each.qid] for each in used], dtype=np.int64)
-        return cls(size, tuple(qids), query, np.argsort(best_first, axis=1), passage, tuple(numbers))
+        shuffled = np.array([each.order == "shuffled" for each in used], dtype=bool)
+        return cls(size, tuple(qids), query, np.argsort(best_first, axis=1), passage, tuple(numbers), shuffled)
 
     def __len__(self) -> int:
         return len(self.query)
@@ -100,16 +106,16 @@ class Sets:
 
 
 def sets_of(windows: Windows) -> list[tuple[Sets, Ints]]:
-    """The sets that were shown in at least two orders, together with others shown as often, and (G, n) which
-    passages they hold. Of the same order shown more than once, the first answer counts: a model that repeats itself
-    tells nothing new."""
+    """The sets that were shown in at least two orders, one of them by chance, together with others shown as often,
+    and (G, n) which passages they hold. Of the same order shown more than once, the first answer counts: a model
+    that repeats itself tells nothing new."""
     orders: dict[tuple[int, bytes], dict[bytes, int]] = defaultdict(dict)
     for at, passages in enumerate(windows.passage):
         members = np.sort(passages).tobytes()
         orders[int(windows.query[at]), members].setdefault(passages.tobytes(), at)
     by_orders: dict[int, list[list[int]]] = defaultdict(list)
     for rows in orders.values():
-        if len(rows) > 1:
+        if len(rows) > 1 and windows.shuffled[list(rows.values())].any():
             by_orders[len(rows)].append(list(rows.values()))
     return [_together(windows, np.array(by_orders[m])) for m in sorted(by_orders)]
 

@@ -14,6 +14,8 @@ from listwise.eval.bias.observations import BY_CHANCE, Floats, Observation, Wind
 
 Grades = Mapping[tuple[str, str], float]
 """By qid and docid."""
+FEWEST_QUERIES = 6
+"""For a test that goes by queries: of five, none can be significant at .05."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +64,19 @@ def reordered_positions(observations: Sequence[Observation], size: int, seed: in
     kept = [each.of_queries(number) for each in sets]
     evidence = reordered(kept, size, len(queries), seed)
     query = np.concatenate([np.repeat(each.query, each.rank.shape[1]) for each in kept])
-    given = np.concatenate(
-        [np.take_along_axis(each.rank, each.shown, axis=2).reshape(-1, size) for each in kept]
-    )
+    given = np.concatenate([np.take_along_axis(each.rank, each.shown, axis=2).reshape(-1, size) for each in kept])
     return _positions(evidence, query, given, sum(len(each.query) for each in kept), seed)
 
 
 def unshuffled_positions(
     observations: Sequence[Observation], size: int, grades: Grades | None, seed: int
 ) -> Positions | None:
-    """Of windows as they came: adjusted by grade, where there are grades; None if none were answered."""
-    windows = Windows.of([each for each in observations if each.order in ("asked", "first_stage")], size)
-    if not len(windows):
+    """Of windows in the first stage's order, adjusted by grade where there are grades; None if too few queries have
+    any. Those that a strategy asked after an answer are left out: where a passage stands there is the model's own
+    doing."""
+    kept = [each for each in observations if each.order in ("asked", "first_stage") and each.step == 0]
+    windows = Windows.of(kept, size)
+    if len(windows.qids) < FEWEST_QUERIES:
         return None
     evidence = None if grades is None else graded(windows, windows.by_passage(grades), seed)
     if evidence is None:
@@ -86,7 +89,9 @@ def _confounded(windows: Windows) -> Evidence:
     top = by_query(windows.query, (windows.given == 0).astype(float), queries)
     nothing = np.zeros((0, size))
     expected = np.broadcast_to(top.sum(axis=1, keepdims=True) / size, top.shape)
-    return Evidence("confounded", np.zeros((queries, 0, 0)), np.zeros((queries, size)), top, expected, nothing, nothing)
+    return Evidence(
+        "confounded", np.zeros((queries, 0, 0)), np.zeros((queries, size)), top, expected, nothing, nothing
+    )
 
 
 def _positions(evidence: Evidence, query: Floats, given: Floats, sets: int, seed: int) -> Positions:

@@ -18,8 +18,8 @@ from listwise.strategies.guard import SECOND_LOOK
 def read_trace(path: str | Path) -> Iterator[tuple[Observation, bool]]:
     """The windows of a trace, and whether each was answered by a simulation.
 
-    Windows of one passage are left out; so are second looks of the guard, whose orders were made from the answers
-    before them.
+    Windows of one passage and those without an answer are left out; so are second looks of the guard, whose orders
+    were made from the answers before them.
 
     Raises:
         InputError: a line is not a window of a trace.
@@ -30,25 +30,28 @@ def read_trace(path: str | Path) -> Iterator[tuple[Observation, bool]]:
         sample = record.get("sample", 0)
         model, permutation = record.get("model"), record.get("permutation")
         repairs = record.get("repairs") or {}
-        if not isinstance(model, str) or not isinstance(sample, int) or not isinstance(repairs, dict):
-            raise InputError("not a window of a trace: no model, sample or repairs", **place)
+        step = record.get("step", 0)
+        numbers = isinstance(sample, int) and isinstance(step, int)
+        if not isinstance(model, str) or not numbers or not isinstance(repairs, dict):
+            raise InputError("not a window of a trace: no model, step, sample or repairs", **place)
         if permutation is not None and (
             not isinstance(permutation, list) or sorted(permutation, key=str) != sorted(range(len(docids)), key=str)
         ):
             raise InputError(f"the permutation is not one of {len(docids)} positions from 0", **place)
-        if len(docids) < 2 or sample >= SECOND_LOOK:
+        if len(docids) < 2 or sample >= SECOND_LOOK or record.get("answer") is None:
             continue
         order: Any = record.get("order", "shuffled" if sample else "asked")
         if order not in get_args(Order):
             raise InputError(f"no order {order!r}: there are {', '.join(get_args(Order))}", **place)
         answered = None if permutation is None else tuple(permutation)
-        found = Observation(model, _qid(record, **place), docids, answered, repairs, order, sample)
+        found = Observation(model, _qid(record, **place), docids, answered, repairs, order, sample, step)
         yield found, record.get("served_by") == SERVED_BY or model.startswith("sim/")
 
 
 def read_answers(path: str | Path) -> Iterator[Observation]:
     """Recorded answers, a JSON object a line: ``model``, ``qid``, ``docids`` in the order shown, and ``response``,
-    the raw answer, which this library's own parser reads.
+    the raw answer, which this library's own parser reads; and ``call``, from 0, which tells windows that earlier
+    answers had a say in.
 
     Raises:
         InputError: a line lacks one of them.
@@ -56,23 +59,25 @@ def read_answers(path: str | Path) -> Iterator[Observation]:
     for number, record in json_lines(path):
         place = {"path": path, "line": number}
         docids = _docids(record, **place)
-        model, response = record.get("model"), record.get("response")
-        if not isinstance(model, str) or not isinstance(response, str):
+        model, response, call = record.get("model"), record.get("response"), record.get("call", 0)
+        if not isinstance(model, str) or not isinstance(response, str) or not isinstance(call, int):
             raise InputError("no recorded answer: it needs model, qid, docids and response", **place)
         if len(docids) < 2:
             continue
         parsed = parse(response, len(docids))
         permutation = None if parsed.failure is not None else complete(parsed)
-        yield Observation(model, _qid(record, **place), docids, permutation, dict(parsed.repairs))
+        yield Observation(model, _qid(record, **place), docids, permutation, dict(parsed.repairs), step=call)
 
 
 def _docids(record: Mapping[str, Any], **place: Any) -> tuple[str, ...]:
+    """In the order shown; null stands for a passage that nobody knows, and is like no other."""
     docids = record.get("docids")
-    if not isinstance(docids, list) or not all(isinstance(each, str) for each in docids):
+    if not isinstance(docids, list) or not all(each is None or isinstance(each, str) for each in docids):
         raise InputError("no docids: which passages were shown, in their order, must be known", **place)
-    if len(set(docids)) < len(docids):
+    named = tuple(f"line {place['line']} [{at}]" if each is None else each for at, each in enumerate(docids, 1))
+    if len(set(named)) < len(named):
         raise InputError("a passage is shown twice in this window", **place)
-    return tuple(docids)
+    return named
 
 
 def _qid(record: Mapping[str, Any], **place: Any) -> str:

@@ -62,7 +62,10 @@ def study_of(
     sizes = sizes_of(observations)
     found: list[Positions | None] = []
     for size in sizes:
-        found += [reordered_positions(observations, size, seed), unshuffled_positions(observations, size, grades, seed)]
+        found += [
+            reordered_positions(observations, size, seed),
+            unshuffled_positions(observations, size, grades, seed),
+        ]
     pairs = [sorted((sizes[0], size)) for size in sizes[1:]]
     contrasts = [by_size(observations, small, large, seed) for small, large in pairs]
     agreements = [agreement_of(observations, size, seed, persistence) for size in sizes]
