@@ -157,6 +157,7 @@ def _live(options: dict[str, Any]) -> list[Study] | None:
         lengths=asking.lengths,
         systems=systems,
         simulated=asking.simulated,
+        size=design.window,
         seed=design.seed,
         persistence=options["rbo_p"],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from listwise.cli.route_curve import table_of
 from listwise.cli.screen import output
@@ -108,11 +108,21 @@ def _repairs(study: Study) -> Table:
 
 def _systems(study: Study) -> Table:
     table = table_of(
-        "asked", "candidates", "calls", "tau", "overlap", "nDCG@10", "against", "tau", "p", "nDCG@10", "p"
+        "asked",
+        "candidates",
+        "calls",
+        "tau",
+        "overlap",
+        "nDCG@10",
+        "against",
+        "tau over it",
+        "p",
+        "nDCG@10 over it",
+        "p",
     )
     table.columns[0].justify = "left"
     for each in study.systems:
-        cells = [str(each.candidates), f"{each.calls:.1f}", spread(each.tau, 2), spread(each.overlap, 2)]
+        cells = [str(each.candidates), f"{each.calls:.1f}", spread(each.tau, 2), f"{each.overlap.value:.2f}"]
         quality = "-" if each.ndcg is None else spread(each.ndcg, 3)
         differences = [*_cells(each.tau_over, 2), *_cells(each.ndcg_over, 3)]
         table.add_row(each.name, *cells, quality, each.against or "-", *differences)

@@ -90,7 +90,8 @@ def rank_biased_overlap(rank: Ints, persistence: float = PERSISTENCE) -> Floats:
     found = np.empty((*rank.shape[:-1], orders))
     for other in range(orders):  # a passage is common from the deeper of its two ranks on
         found[..., other] = weight[np.maximum(rank, rank[..., other, None, :])].sum(axis=-1)
-    return found + persistence**size
+    found += persistence**size
+    return found
 
 
 def overlap_by_chance(size: int, persistence: float = PERSISTENCE) -> float:
@@ -120,4 +121,5 @@ def _by_query(sets: Sequence[Sets], values: Sequence[Floats], queries: int) -> l
     query, value = np.concatenate([each.query for each in sets]), np.concatenate(values)
     counts = by_query(query, np.ones(len(query)), queries)
     sums = by_query(query, value, queries)
-    return (sums[counts > 0] / counts[counts > 0]).tolist()
+    found: list[float] = (sums[counts > 0] / counts[counts > 0]).tolist()
+    return found

@@ -40,7 +40,11 @@ class Effects:
 def contrasts(size: int) -> Mapping[str, Floats]:
     """What makes each number of a curve: the weights (n,) of its positions."""
     place = np.arange(size) - (size - 1) / 2
-    found = {"slope": place / (place @ place), "first": np.eye(size)[0], "last": np.eye(size)[-1]}
+    found: dict[str, Floats] = {
+        "slope": place / (place @ place),
+        "first": np.eye(size)[0],
+        "last": np.eye(size)[-1],
+    }
     if size > 2:
         bend = 2 * np.abs(place) / (size - 1)
         bend = bend - bend.mean()
@@ -51,7 +55,8 @@ def contrasts(size: int) -> Mapping[str, Floats]:
 def fit(gram: Floats, cross: Floats) -> Floats:
     """The curve that solves the normal equations, with mean 0; (..., n, n) and (..., n)."""
     inverse = np.linalg.pinv(gram, rcond=SMALLEST, hermitian=True)
-    return np.einsum("...ij,...j->...i", inverse, cross)
+    found: Floats = np.einsum("...ij,...j->...i", inverse, cross)
+    return found
 
 
 def effects_of(evidence: Evidence, seed: int) -> Effects:

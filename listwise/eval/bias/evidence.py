@@ -129,4 +129,5 @@ def _gram(sets: Sets) -> Floats:
     lines = np.arange(groups)[:, None]
     for order in range(orders):
         counts[lines, sets.shown[:, order], np.arange(size)] += 1
-    return orders * np.eye(size) - np.einsum("gpi,gpj->gij", counts, counts) / orders
+    found: Floats = orders * np.eye(size) - np.einsum("gpi,gpj->gij", counts, counts) / orders
+    return found

@@ -1,4 +1,4 @@
-"""Whether long passages are moved by their position further than short ones, and windows of one size than others."""
+"""Whether position moves long passages further than short ones, and passages of large windows than of small ones."""
 
 from __future__ import annotations
 
@@ -65,8 +65,11 @@ def by_size(observations: Sequence[Observation], small: int, large: int, seed: i
 
 
 def sizes_of(observations: Sequence[Observation]) -> list[int]:
-    """Window sizes, the most frequent first."""
-    return [size for size, _ in Counter(each.size for each in observations if each.size > 1).most_common()]
+    """Window sizes, that in which most passages were shown first."""
+    shown: Counter[int] = Counter()
+    for each in observations:
+        shown[each.size] += each.size
+    return [size for size, _ in shown.most_common()]
 
 
 def _longer_half(words: Floats) -> Floats:

@@ -72,7 +72,7 @@ class Windows:
         best_first = np.empty((len(used), size), dtype=np.int64)
         for at, each in enumerate(used):
             passage[at] = [numbers.setdefault((each.qid, docid), len(numbers)) for docid in each.docids]
-            best_first[at] = each.permutation
+            best_first[at] = each.permutation or ()
         query = np.array([qids[each.qid] for each in used], dtype=np.int64)
         shuffled = np.array([each.order == "shuffled" for each in used], dtype=bool)
         return cls(size, tuple(qids), query, np.argsort(best_first, axis=1), passage, tuple(numbers), shuffled)

@@ -1,10 +1,10 @@
 """What a simulated ranker's bias must look like: the curve that a study of it should find.
 
-A `SimulatedRanker` orders a window by ``opinion + noise + favour(position)``. Passage p, shown at i, is outranked by
-passage q, shown at j, with probability Phi((opinion_q + favour_j - opinion_p - favour_i) / (sqrt(2) sigma)), where
-sigma is the noise of one passage. Under random orders j is any other position alike. So the expected rank of p at i
-is the sum over q of the mean over j; the curve is its mean over p, less its mean over i. A share ``echo`` of answers
-repeats the order shown, and has the curve ``i - (n - 1) / 2``.
+A `SimulatedRanker` orders a window by ``opinion + noise + favour(position)``. Passage p, shown at i, is outranked
+by passage q, shown at j, with probability Phi((opinion_q + favour_j - opinion_p - favour_i) / (sqrt(2) sigma)),
+where sigma is the noise of one passage. Under random orders j is any other position alike. So the expected rank of
+p at i is the sum over q of the mean over j; the curve is its mean over p, less its mean over i. A share ``echo`` of
+answers repeats the order shown, and has the curve ``i - (n - 1) / 2``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def expected_curve(ranker: SimulatedRanker, windows: Sequence[tuple[str, Sequenc
     Args:
         windows: the qid and docids of each; all of n passages.
     """
-    return np.mean([_expected(ranker, qid, docids) for qid, docids in windows], axis=0)
+    found: Floats = np.mean([_expected(ranker, qid, docids) for qid, docids in windows], axis=0)
+    return found
 
 
 def _expected(ranker: SimulatedRanker, qid: str, docids: Sequence[str]) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from listwise.eval.bias.effects import Effects, effects_of
 from listwise.eval.bias.estimates import Estimate, by_query, p_value, ratios
 from listwise.eval.bias.evidence import Design, Evidence, graded, reordered
-from listwise.eval.bias.observations import BY_CHANCE, Floats, Observation, Windows, sets_of
+from listwise.eval.bias.observations import BY_CHANCE, Floats, Ints, Observation, Windows, sets_of
 
 Grades = Mapping[tuple[str, str], float]
 """By qid and docid."""
@@ -45,7 +45,7 @@ class Positions:
     """Sets of passages that were shown in several orders."""
     queries: int
     matrix: tuple[tuple[float, ...], ...]
-    """``matrix[shown][given]``: the share of passages shown there that got this rank; positions and ranks from 0."""
+    """``matrix[shown][given]``: the share of passages shown there that got this rank; both from 0."""
     mean_rank: tuple[Estimate, ...]
     """Mean rank given, from 1, by position shown: position and quality together, unless orders are by chance."""
     top: TopSpot
@@ -94,7 +94,7 @@ def _confounded(windows: Windows) -> Evidence:
     )
 
 
-def _positions(evidence: Evidence, query: Floats, given: Floats, sets: int, seed: int) -> Positions:
+def _positions(evidence: Evidence, query: Ints, given: Ints, sets: int, seed: int) -> Positions:
     queries, size = evidence.cross.shape
     answered = by_query(query, np.ones(len(query)), queries)
     ranks = by_query(query, given + 1.0, queries)

@@ -19,7 +19,7 @@ FEWEST_QUERIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Of one model. The window size that most observations have comes first."""
+    """Of one model. The main window size comes first."""
 
     model: str
     simulated: bool
@@ -47,6 +47,7 @@ def study_of(
     lengths: Lengths | None = None,
     systems: Sequence[System] = (),
     simulated: bool = False,
+    size: int | None = None,
     seed: int = 0,
     persistence: float = PERSISTENCE,
 ) -> Study:
@@ -56,29 +57,30 @@ def study_of(
         observations: of one model, of at least `FEWEST_QUERIES` queries.
         grades: judgements; what is not judged is not relevant.
         lengths: words of each passage.
+        size: the main window size; by default that in which most passages were shown.
         persistence: of rank-biased overlap.
         seed: of resamples and draws; the same gives the same figures.
     """
-    sizes = sizes_of(observations)
+    main, *others = sorted(sizes_of(observations), key=lambda each: each != size)
     found: list[Positions | None] = []
-    for size in sizes:
+    for each in (main, *others):
         found += [
-            reordered_positions(observations, size, seed),
-            unshuffled_positions(observations, size, grades, seed),
+            reordered_positions(observations, each, seed),
+            unshuffled_positions(observations, each, grades, seed),
         ]
-    pairs = [sorted((sizes[0], size)) for size in sizes[1:]]
+    pairs = [sorted((main, each)) for each in others]
     contrasts = [by_size(observations, small, large, seed) for small, large in pairs]
-    agreements = [agreement_of(observations, size, seed, persistence) for size in sizes]
+    agreements = [agreement_of(observations, each, seed, persistence) for each in (main, *others)]
     return Study(
         model=observations[0].model,
         simulated=simulated,
         queries=len({each.qid for each in observations}),
         windows=len(observations),
-        positions=tuple(each for each in found if each is not None),
+        positions=tuple(one for one in found if one is not None),
         agreement=tuple(each for each in agreements if each is not None),
         habits=habits_of(observations, seed),
-        input_orders=() if grades is None else tuple(by_input_order(observations, sizes[0], grades, seed)),
+        input_orders=() if grades is None else tuple(by_input_order(observations, main, grades, seed)),
         sizes=tuple(each for each in contrasts if each is not None),
-        length=None if lengths is None else by_length(observations, sizes[0], lengths, seed),
+        length=None if lengths is None else by_length(observations, main, lengths, seed),
         systems=tuple(systems),
     )
