@@ -102,16 +102,14 @@ class Asking:
         with _trace_in(folder) as trace:
             rankings = self._ranked(self._first, [each.request for each in self._windows])
             for asked, ranking in zip(self._windows, rankings, strict=True):
-                for window in ranking.windows if trace is not None else ():
-                    record = {**asdict(window), "order": asked.shown.order, "sample": asked.shown.sample}
-                    trace.write(json.dumps(record, ensure_ascii=False, default=plain) + "\n")
+                if trace is not None:
+                    _write(trace, asked, ranking)
                 if (observation := observation_of(asked, ranking)) is not None:
                     found.append(observation)
         if len(found) < len(self._windows):
-            console().print(
-                f"{len(self._windows) - len(found)} of {len(self._windows)} windows have no answer and are left out",
-                style="yellow",
-            )
+            missing = len(self._windows) - len(found)
+            said = f"{missing} of {len(self._windows)} windows have no answer and are left out"
+            console().print(said, style="yellow")
         return found
 
     def compare(self, grades: Grades | None, persistence: float) -> list[System]:
@@ -162,6 +160,13 @@ class Asking:
 
         with Reranker(policy, model=[unasked(policy)]) as reranker:
             return reranker.plan(requests)
+
+
+def _write(trace: IO[str], asked: Asked, ranking: Ranking) -> None:
+    """The records of a window, which say in what kind of order it was shown."""
+    for window in ranking.windows:
+        record = {**asdict(window), "order": asked.shown.order, "sample": asked.shown.sample}
+        trace.write(json.dumps(record, ensure_ascii=False, default=plain) + "\n")
 
 
 @contextmanager

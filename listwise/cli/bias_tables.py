@@ -68,7 +68,7 @@ def _by_position(each: Positions) -> Table:
 
 def _effects(study: Study) -> Table:
     table = table_of(
-        "window", "design", "slope", "p", "first", "p", "last", "p", "ends - middle", "p", "any: p", "top: p"
+        *("window", "design", "slope", "p", "first", "p", "last", "p"), *("ends - middle", "p", "any: p", "top: p")
     )
     for each in study.positions:
         if each.effects is not None:
@@ -108,17 +108,8 @@ def _repairs(study: Study) -> Table:
 
 def _systems(study: Study) -> Table:
     table = table_of(
-        "asked",
-        "candidates",
-        "calls",
-        "tau",
-        "overlap",
-        "nDCG@10",
-        "against",
-        "tau over it",
-        "p",
-        "nDCG@10 over it",
-        "p",
+        *("asked", "candidates", "calls", "tau", "overlap", "nDCG@10"),
+        *("against", "tau over it", "p", "nDCG@10 over it", "p"),
     )
     table.columns[0].justify = "left"
     for each in study.systems:

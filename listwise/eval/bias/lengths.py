@@ -1,4 +1,4 @@
-"""Whether position moves long passages further than short ones, and passages of large windows than of small ones."""
+"""Whether position moves long passages further than short ones, and those of large windows than of small ones."""
 
 from __future__ import annotations
 

@@ -52,6 +52,7 @@ def draw_matrix(studies: Sequence[Study], path: Path) -> None:
         shares = [[100 * share for share in line] for line in each.matrix]
         image = panel.imshow(shares, cmap="Blues", vmin=0, extent=(*edges, *reversed(edges)), aspect="auto")
         panel.grid(visible=False)
+        panel.set_yticks(_ticks(each.size))
         bar = panel.figure.colorbar(image, ax=panel, format="%g%%")
         bar.ax.tick_params(labelsize=8, length=0)
         bar.outline.set_visible(False)
@@ -99,9 +100,15 @@ def _draw(
     for study, panel in zip(drawn, panels, strict=False):
         main = study.positions[0]
         draw(panel, main)
+        panel.set_xticks(_ticks(main.size))
         label = f"{study.model} (simulated)" if study.simulated else study.model
         title = f"{label}\n{main.windows} windows of {main.size}, {main.design}"
         panel.set_title(title, fontsize=9, loc="left", parse_math=False)
     figure.supxlabel(across, fontsize=10)
     figure.supylabel(down, fontsize=10)
     save(figure, path)
+
+
+def _ticks(size: int) -> list[int]:
+    """Positions that bear their number."""
+    return list(range(1, size + 1)) if size < 10 else [1, *range(5, size + 1, 5)]

@@ -97,7 +97,7 @@ def _confounded(windows: Windows) -> Evidence:
 def _positions(evidence: Evidence, query: Ints, given: Ints, sets: int, seed: int) -> Positions:
     queries, size = evidence.cross.shape
     answered = by_query(query, np.ones(len(query)), queries)
-    ranks = by_query(query, given + 1.0, queries)
+    ranks = by_query(query, given.astype(float) + 1, queries)
     matrix = np.zeros((size, size))
     np.add.at(matrix, (np.broadcast_to(np.arange(size), given.shape), given), 1.0)
     return Positions(
