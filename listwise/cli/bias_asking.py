@@ -114,7 +114,7 @@ class Asking:
 
     def compare(self, grades: Grades | None, persistence: float) -> list[System]:
         """Ask for the rankings that are compared."""
-        from listwise.eval.bias.live import played_of
+        from listwise.eval.bias.live import played_of, whole
         from listwise.eval.bias.mending import compare_systems
 
         systems: list[System] = []
@@ -122,8 +122,15 @@ class Asking:
             played: dict[str, list[Played]] = {}
             for way in group:
                 with self._again(way.policy) as reranker:
-                    played[way.name] = [played_of(each) for each in self._ranked(reranker, self._starts(way))]
-            systems += compare_systems(played, grades, self._design.seed, persistence)
+                    rankings = map(played_of, self._ranked(reranker, self._starts(way)))
+                    played[way.name] = [each for each in rankings if each is not None]
+            kept = whole(played)
+            if any(kept.values()):
+                systems += compare_systems(kept, grades, self._design.seed, persistence)
+            left_out = sum(len(self._starts(way)) - len(kept[way.name]) for way in group)
+            if left_out:
+                said = f"{left_out} rankings are left out: they, or others of their query, are not whole"
+                console().print(said, style="yellow")
         return systems
 
     def show_spent(self) -> None:
@@ -148,7 +155,7 @@ class Asking:
     def _again(self, policy: Policy) -> Reranker:
         """Another one under the same caps."""
         assert self._first is not None
-        return Reranker(policy, ledger=self._first.purse.ledger, run_id=self._first.purse.run)
+        return Reranker(policy, ledger=self._first.purse.ledger, run_id=self._first.purse.run, trace=True)
 
     def _starts(self, way: Way) -> list[Request]:
         from listwise.eval.bias.live import starts_asked

@@ -29,7 +29,8 @@ def show(studies: Sequence[Study]) -> None:
     """On standard output."""
     screen = output()
     for at, study in enumerate(studies):
-        label = f"{study.model} (simulated)" if study.simulated else study.model
+        name = "".join(char if char.isprintable() else "?" for char in study.model)  # files may say anything
+        label = f"{name} (simulated)" if study.simulated else name
         screen.print("\n" * bool(at) + f"{label}: {study.windows} windows of {study.queries} queries", style="bold")
         for said in verdict(study):
             screen.print(f"- {said}", soft_wrap=True)

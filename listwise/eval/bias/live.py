@@ -6,6 +6,7 @@ prompts, so that a study that was interrupted, or is enlarged, asks only for wha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -145,6 +146,16 @@ def observation_of(asked: Asked, ranking: Ranking) -> Observation | None:
     )
 
 
-def played_of(ranking: Ranking) -> Played:
-    """A ranking that is compared with others of its query."""
+def played_of(ranking: Ranking) -> Played | None:
+    """A ranking that is compared with others of its query; ``ranking`` carries its trace. None where some window got
+    no answer, so that the order is not the model's."""
+    if not ranking.windows or any(window.answer is None for window in ranking.windows):
+        return None
     return Played(ranking.query.qid, ranking.docids, ranking.receipt.calls)
+
+
+def whole(played: Mapping[str, Sequence[Played]]) -> dict[str, list[Played]]:
+    """Of the systems of a group, the rankings of queries that each of them ranked from all `STARTS`."""
+    counts = Counter(each.qid for rankings in played.values() for each in rankings)
+    kept = {qid for qid, count in counts.items() if count == STARTS * len(played)}
+    return {name: [each for each in rankings if each.qid in kept] for name, rankings in played.items()}

@@ -30,14 +30,14 @@ def shuffles(docids: Sequence[str], count: int, seed: str) -> list[Shown]:
 
 
 def arranged(docids: Sequence[str], grades: Mapping[str, float], seed: str) -> Iterator[Shown]:
-    """As the first stage has it, reversed, and, where some passages are relevant and others are not, a random order
-    into which the relevant ones are planted as one block: at the beginning, in the middle, at the end."""
+    """As the first stage has it, reversed, and, where some passages are relevant and at least two are not, a random
+    order into which the relevant ones are planted as one block: at the beginning, in the middle, at the end."""
     yield Shown(tuple(docids), "first_stage")
     yield Shown(tuple(reversed(docids)), "reversed")
     mixed = Random(f"{seed} planted").sample(docids, len(docids))
     relevant = [docid for docid in mixed if grades.get(docid, 0) > 0]
     others = [docid for docid in mixed if grades.get(docid, 0) <= 0]
-    if not relevant or not others:
+    if not relevant or len(others) < 2:
         return
     yield Shown((*relevant, *others), "first")
     half = len(others) // 2

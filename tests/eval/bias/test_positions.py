@@ -230,4 +230,5 @@ def test_orders_shown() -> None:
     assert planted["reversed"] == docids[::-1]
     assert set(planted["first"][:2]) == set(planted["middle"][2:4]) == set(planted["last"][-2:]) == {"c", "e"}
     assert all(sorted(each) == list(docids) for each in planted.values())
-    assert [each.order for each in arranged(docids, {}, "seed")] == ["first_stage", "reversed"]
+    for grades in ({}, dict.fromkeys(docids[1:], 1)):
+        assert [each.order for each in arranged(docids, grades, "seed")] == ["first_stage", "reversed"]
