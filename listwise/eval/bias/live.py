@@ -147,8 +147,8 @@ def observation_of(asked: Asked, ranking: Ranking) -> Observation | None:
 
 
 def played_of(ranking: Ranking) -> Played | None:
-    """A ranking that is compared with others of its query; ``ranking`` carries its trace. None where some window got
-    no answer, so that the order is not the model's."""
+    """A ranking that is compared with others of its query; ``ranking`` carries its trace. None where some window
+    got no answer, so that the order is not the model's."""
     if not ranking.windows or any(window.answer is None for window in ranking.windows):
         return None
     return Played(ranking.query.qid, ranking.docids, ranking.receipt.calls)

@@ -14,7 +14,7 @@ import pytest
 from listwise.eval.bias.agreement import agreement_of, kendall_tau, overlap_by_chance, rank_biased_overlap
 from listwise.eval.bias.habits import habits_of
 from listwise.eval.bias.mending import Played, compare_systems
-from listwise.eval.bias.observations import Observation
+from listwise.eval.bias.observations import Observation, Order
 from listwise.eval.bias.quality import by_input_order, ndcg
 from listwise.eval.bias.study import study_of
 from listwise.eval.bias.words import TOO_FEW, verdict
@@ -85,10 +85,13 @@ def test_ndcg_is_trec_evals() -> None:
 
 def test_quality_by_the_order_shown() -> None:
     """A model that repeats what it is shown is as good as that."""
+    shown: dict[Order, tuple[str, ...]] = {
+        "shuffled": ("b", "a", "c"),
+        "first": ("a", "b", "c"),
+        "last": ("c", "b", "a"),
+    }
     observations = [
-        Observation("m", qid, docids, (0, 1, 2), order=order)
-        for qid in "pq"
-        for order, docids in (("shuffled", ("b", "a", "c")), ("first", ("a", "b", "c")), ("last", ("c", "b", "a")))
+        Observation("m", qid, docids, (0, 1, 2), order=order) for qid in "pq" for order, docids in shown.items()
     ] + [Observation("m", "p", ("b", "c", "a"), None, order="reversed")]
     grades = {(qid, "a"): 1.0 for qid in "pq"}
     rows = {each.order: each for each in by_input_order(observations, 3, grades, seed=0)}
@@ -128,7 +131,7 @@ def test_systems_are_compared_with_the_first_of_their_group() -> None:
     better = [Played(qid, ("a", "b", "c"), 5) for qid in "pqr" for _ in range(2)]
     one, five = compare_systems({"one": first, "five": better}, {(qid, "a"): 1.0 for qid in "pqr"}, seed=0)
     assert (one.tau.value, five.tau.value, five.calls, five.starts, five.candidates) == (-1, 1, 5, 2, 3)
-    assert one.tau_over is one.ndcg_over is one.against is None
+    assert (one.tau_over, one.ndcg_over, one.against) == (None, None, None)
     assert five.against == "one"
     assert five.tau_over is not None
     assert five.tau_over.value == 2
