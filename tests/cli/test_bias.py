@@ -148,6 +148,7 @@ def test_recorded_answers_are_read_by_model(shell: Shell) -> None:
     echo, mute = studies(shell, "--answers", "answers.jsonl.gz", "--qrels", "same.txt")
     assert echo["positions"][0]["design"] == "graded"
     assert echo["positions"][0]["effects"]["slope"]["value"] == pytest.approx(1)
+    assert any("some of what follows may be quality" in each for each in echo["verdict"])
     assert mute["positions"] == []
     assert mute["habits"]["unreadable"]["value"] == 1
     (only,) = studies(shell, "--answers", "answers.jsonl.gz", "--model", "echo")

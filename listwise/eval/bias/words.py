@@ -77,6 +77,8 @@ def _positions(each: Positions) -> Iterator[str]:
         yield f"no effect of position on the rank given was found ({chance(effects.p)})"
     else:
         yield f"position moves passages ({chance(effects.p)} for any effect)"
+    if each.design == "graded":
+        yield "each window came in one order and is adjusted by grade only: some of what follows may be quality"
     yield _cost("first", effects.first)
     yield _cost("last", effects.last)
     slope = effects.slope
