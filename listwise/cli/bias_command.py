@@ -99,7 +99,8 @@ def _from_files(options: dict[str, Any]) -> list[Study]:
     from listwise.eval.bias.recorded import read_answers, read_trace
     from listwise.eval.bias.study import study_of
 
-    _refuse(options, (*INPUTS, *(name for name in SETTINGS if name != "seed"), *LIVE_ONLY))
+    unused = (*INPUTS, *(name for name in SETTINGS if name != "seed"), *LIVE_ONLY)
+    _refuse(options, unused, "where answers are read from files")
     grades = _grades(options["qrels"])
     by_model: dict[str, list[Observation]] = {}
     simulated: set[str] = set()
@@ -134,7 +135,7 @@ def _live(options: dict[str, Any]) -> list[Study] | None:
     from listwise.eval.bias.study import study_of
     from listwise.formats import read_qrels
 
-    _refuse(options, ("models",))
+    _refuse(options, ("models",), "where a model is asked")
     design = _design(options)
     qrels = read_qrels(options["qrels"]) if options["qrels"] else {}
     given = {name: options[name] for name in SETTINGS if name != "window"}
@@ -193,18 +194,16 @@ def _design(options: dict[str, Any]) -> Design:
     return Design(window, depth, sizes, shuffles, options["votes"] or 1, strategies, options["seed"] or 0)
 
 
-def _refuse(options: dict[str, Any], names: Sequence[str]) -> None:
+def _refuse(options: dict[str, Any], names: Sequence[str], where: str) -> None:
     """Options that would do nothing.
 
     Raises:
         ConfigError: one was given.
     """
-    idle = [name for name in names if options[name] not in (None, (), False, "error")]
+    spelt = {each.name: each.opts[-1] for each in command.params}
+    idle = [spelt[name] for name in names if options[name] not in (None, (), False, "error")]
     if idle:
-        named = ", ".join("--" + name.removesuffix("_only").replace("_", "-") for name in idle)
-        raise ConfigError(
-            f"{named}: of no use here, where {'files are read' if len(names) > 1 else '--llm is asked'}"
-        )
+        raise ConfigError(f"{', '.join(idle)}: of no use {where}")
 
 
 def _check_queries(observations: Sequence[Observation], model: str) -> None:

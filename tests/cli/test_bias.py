@@ -162,7 +162,7 @@ def test_recorded_answers_are_read_by_model(shell: Shell) -> None:
     [
         ((), "give --llm"),
         (("--llm", "openai/gpt-4o", "--trace", "trace.jsonl"), "leave one out"),
-        ((*SIMULATED, *INPUTS, "--model", "x"), "--model"),
+        ((*SIMULATED, *INPUTS, "--model", "x"), "--model: of no use where a model is asked"),
         ((*SIMULATED, *INPUTS, "--shuffles", "1"), "two orders"),
         ((*SIMULATED, *INPUTS, "--votes", "1"), "votes is 1"),
         ((*SIMULATED, *INPUTS, "--window", "1"), "windows hold"),
@@ -176,7 +176,8 @@ def test_recorded_answers_are_read_by_model(shell: Shell) -> None:
         (("--trace", "bad.jsonl"), "bad.jsonl:1: the permutation is not one of 2 positions"),
         (("--answers", "bad.jsonl"), "bad.jsonl:1: no recorded answer"),
         (("--trace", "bad.jsonl", "--shuffles", "4"), "--shuffles"),
-        (("--trace", "bad.jsonl", "--queries", "queries.tsv"), "--queries"),
+        (("--trace", "bad.jsonl", "--queries", "queries.tsv"), "--queries: of no use where answers are read"),
+        (("--trace", "bad.jsonl", "--run", "run.trec", "--budget-total", "1"), "--run, --budget-total: of no use"),
         (("--trace", "single.jsonl"), "nothing to study"),
     ],
 )
