@@ -89,7 +89,9 @@ class Asking:
                 priced = cost if plan.price_source else "no price"
                 screen.print(f"{name}: {line.calls:,} calls ({line.cached:,} cached), {priced}")
         if all(plan.price_source for _, plan in plans):
-            high = sum(line.usd.high for _, plan in plans for line in plan.strategies[:1])
+            most = sum(line.usd.high for _, plan in plans for line in plan.strategies[:1])
+            cap = self._policy.budget_total_usd
+            high = most if cap is None else min(most, float(cap))
             label = " simulated" if self.simulated else ""
             screen.print(f"the whole study: at most ${high:.4f}{label}")
 

@@ -88,6 +88,7 @@ def test_votes_and_strategies_are_compared_under_one_cap(graded: Shell) -> None:
     assert systems["sliding"]["against"] == "single"
     assert systems["sliding"]["candidates"] == 12
     capped = graded.run("bias", *arguments, "--budget-total", "0.01")
+    assert "the whole study: at most $0.0100 simulated" in capped.stderr
     spent = re.search(r"from the cache, \$([\d.]+) simulated", capped.stderr)
     assert spent is not None, capped.stderr
     assert 0 < float(spent[1]) <= 0.01
