@@ -10,7 +10,7 @@ import numpy as np
 from listwise.eval.bias.estimates import Estimate, interval, p_value, weights
 from listwise.eval.bias.evidence import Evidence
 from listwise.eval.bias.observations import Floats
-from listwise.eval.measures import CONFIDENCE
+from listwise.eval.statistics import CONFIDENCE
 
 SMALLEST = 1e-9
 """Eigenvalues of the normal equations below this share of the largest are none: contrasts never observed."""

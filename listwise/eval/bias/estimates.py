@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from listwise.eval.bias.observations import Floats
-from listwise.eval.measures import CONFIDENCE, bootstrap
+from listwise.eval.statistics import CONFIDENCE, bootstrap
 
 RESAMPLES = 2000
 """Of the queries, for intervals."""
