@@ -6,26 +6,15 @@ as zero, so that leaving out hard queries does not pay.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from subprocess import CalledProcessError
 from typing import Any
 
 from listwise.errors import ConfigError, InputError, MissingExtra
-from listwise.formats.trec import Qrels, Run
-
-RESAMPLES = 10_000
-DRAWS_AT_ONCE = 1_000_000
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean with its 95 % bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
+from listwise.eval.statistics import Comparison, Interval, Test, bootstrap, holm, paired
+from listwise.formats.trec import Qrels, Run, Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +28,7 @@ class Measured:
 
 
 def evaluate(run: Run, qrels: Qrels, measures: Sequence[str]) -> list[Measured]:
-    """Measure a run.
+    """Measure a run. Candidates go by their scores, and ties by docid, as trec_eval takes them (see `by_rank`).
 
     Args:
         measures: in ir-measures' notation, such as ``nDCG@10``, ``RR(rel=2)@10``, ``R@100``.
@@ -49,6 +38,15 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str]) -> list[Measured]:
         InputError: run and judgements have no query in common.
         MissingExtra: ir-measures is not installed.
     """
+    values = values_by_query(run, qrels, measures)
+    return [
+        Measured(name, by_query, bootstrap(list(by_query.values())))
+        for name, by_query in zip(measures, values, strict=True)
+    ]
+
+
+def values_by_query(run: Run, qrels: Qrels, measures: Sequence[str]) -> list[Mapping[str, float]]:
+    """For each measure its value on each judged query; arguments and errors as for `evaluate`."""
     try:
         import ir_measures
     except ImportError as error:
@@ -57,56 +55,31 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str]) -> list[Measured]:
     if not set(run) & set(qrels):
         raise InputError("run and judgements have no query in common")
     values = _values(ir_measures, parsed, run, qrels)
-    return [
-        Measured(name, values[measure], bootstrap(list(values[measure].values())))
-        for name, measure in zip(measures, parsed, strict=True)
-    ]
+    return [values[measure] for measure in parsed]
 
 
-def bootstrap(values: Sequence[float], *, seed: int = 0) -> Interval:
-    """Percentile bootstrap of a mean (Efron 1979), over queries; the same seed gives the same interval."""
-    import numpy as np
-
-    sample = np.asarray(values, dtype=float)
-    rng = np.random.default_rng(seed)
-    means = np.concatenate(
-        [sample[rng.integers(0, len(sample), (rows, len(sample)))].mean(axis=1) for rows in _batches(len(sample))]
-    )
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(sample.mean()), float(low), float(high))
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One run against a baseline, query by query."""
-
-    difference: Interval
-    """Of the means, run minus baseline."""
-    p_value: float
-    """Two-sided paired randomisation test (Smucker et al. 2007): how often chance alone does as much."""
-    wins: int
-    losses: int
-
-
-def compare(measured: Measured, baseline: Measured, *, seed: int = 0) -> Comparison:
+def compare(measured: Measured, baseline: Measured, *, test: Test = "randomisation", seed: int = 0) -> Comparison:
     """Compare a run with a baseline under the same measure and judgements."""
-    import numpy as np
+    differences = [value - baseline.by_query[qid] for qid, value in measured.by_query.items()]
+    return paired(differences, test=test, seed=seed)
 
-    pairs = [(value, baseline.by_query[qid]) for qid, value in measured.by_query.items()]
-    differences = np.asarray([ours - theirs for ours, theirs in pairs])
-    rng = np.random.default_rng(seed)
-    by_chance = 0
-    for rows in _batches(len(differences)):
-        signs = rng.choice([-1.0, 1.0], (rows, len(differences)))
-        means = (signs * differences).mean(axis=1)
-        by_chance += int((np.abs(means) >= abs(differences.mean()) - 1e-12).sum())
-    return Comparison(
-        bootstrap(list(differences), seed=seed),
-        (by_chance + 1) / (RESAMPLES + 1),
-        int((differences > 0).sum()),
-        int((differences < 0).sum()),
-    )
+
+def ranked(orders: Mapping[str, Sequence[str]]) -> Run:
+    """A run of docids by qid, best first, with scores that fall by one: no tie can disturb it."""
+    return {
+        qid: [Scored(docid, float(len(docids) - at), at + 1) for at, docid in enumerate(docids)]
+        for qid, docids in orders.items()
+    }
+
+
+def by_rank(run: Run) -> Run:
+    """The run with scores that follow its ranks, for runs whose score column is another ranking's, or has ties."""
+    return ranked({qid: [entry.docid for entry in entries] for qid, entries in run.items()})
+
+
+def disordered(run: Run) -> int:
+    """How many queries have scores that do not fall from rank to rank, so that trec_eval may take another order."""
+    return sum(any(above.score <= below.score for above, below in pairwise(entries)) for entries in run.values())
 
 
 def _parsed(ir_measures: Any, name: str) -> Any:
@@ -145,8 +118,17 @@ def _values(ir_measures: Any, measures: Sequence[Any], run: Run, qrels: Qrels) -
     return values
 
 
-def _batches(queries: int) -> Iterator[int]:
-    """Resamples to draw at once, so that thousands of queries need no gigabytes."""
-    size = max(1, DRAWS_AT_ONCE // max(1, queries))
-    for start in range(0, RESAMPLES, size):
-        yield min(size, RESAMPLES - start)
+__all__ = [
+    "Comparison",
+    "Interval",
+    "Measured",
+    "Test",
+    "bootstrap",
+    "by_rank",
+    "compare",
+    "disordered",
+    "evaluate",
+    "holm",
+    "ranked",
+    "values_by_query",
+]
