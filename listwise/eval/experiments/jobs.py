@@ -14,9 +14,18 @@ from listwise.eval.experiments.definition import Source
 from listwise.eval.experiments.material import Material, digest_of, ordered, with_order
 from listwise.eval.experiments.systems import FILES, System, checked_policy
 from listwise.formats.rankings import is_simulated
-from listwise.planning import NOT_THE_WORK
 from listwise.policy import Policy
 from listwise.types import Request
+
+
+NOT_THE_ORDER = frozenset(
+    {
+        *("concurrency", "rpm", "tpm", "timeout_s", "attempts", "counting"),
+        *("budget_total_usd", "budget_day_usd", "budget_account_usd"),
+        *("account", "ledger", "cache", "cache_size"),
+    }
+)
+"""Settings that pace, store, or limit the work of all queries together: another value leaves what is done valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +68,14 @@ def jobs_of(source: Source, systems: Sequence[System], materials: Mapping[str, M
         ConfigError: recorded runs are not there, a vote mixes real and simulated ones, or a policy cannot be.
         InputError: a file is missing or malformed.
     """
-    return tuple(
+    jobs = tuple(
         job for name, material in materials.items() for job in _Collected(source, name, material).jobs(systems)
     )
+    taken: dict[str, Job] = {}
+    for job in jobs:
+        if (same := taken.setdefault(job.key.casefold(), job)) is not job:
+            raise source.wrong("systems", f"{job.system.name!r} and {same.system.name!r} would go to one file")
+    return jobs
 
 
 class _Collected:
@@ -108,7 +122,7 @@ class _Collected:
         if len(paths) == 1:
             return [self._of_run(system, paths[0])]
         return [
-            self._of_run(replace(system, name=f"{system.group} seed={at}", seed=at), path)
+            self._of_run(replace(system, name=f"{system.group} run={at}", seed=at), path)
             for at, path in enumerate(paths, 1)
         ]
 
@@ -123,11 +137,12 @@ class _Collected:
             settings["llm"] = f"{settings['llm']}{self._material.qrels_path}"
         policy = checked_policy(self._source, f"systems.{system.name}", system.policy, settings)
         requests = self._asked(system.first_stage)
-        written = policy.model_dump(mode="json", exclude=set(NOT_THE_WORK))
+        written = policy.model_dump(mode="json", exclude=set(NOT_THE_ORDER))
         if system.simulated:
             written["llm"] = [system.model, _of_file(self._material.qrels_path)]
         files = {name: _of_file(Path(str(written[name]))) for name in FILES if written.get(name)}
-        digest = _digest(system.kind, {**written, **files}, digest_of(requests))
+        models = [_of_folder(Path(stage.scorer)) for stage in policy.local]
+        digest = _digest(system.kind, {**written, **files}, models, digest_of(requests))
         return Job(system, self._material, system.simulated, digest, policy, requests)
 
     def _asked(self, first_stage: str) -> list[Request]:
@@ -176,3 +191,11 @@ def _of_file(path: Path) -> str:
         return str(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _of_folder(path: Path) -> list[object]:
+    """Of a local model's files, without reading all of them; nothing of what is no folder."""
+    if not path.is_dir():
+        return []
+    files = sorted(each for each in path.rglob("*") if each.is_file())
+    return [[str(each.relative_to(path)), each.stat().st_size, each.stat().st_mtime_ns] for each in files]
