@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 @click.command("plan")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The results folder. [results/NAME]")
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Where collections lie. [LISTWISE_DATA]")
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="DIR", help="Where collections lie. [LISTWISE_DATA]"
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def plan(file: Path, out: Path | None, data: Path | None, as_json: bool) -> None:
     """What an experiment would cost, system by system; nothing is asked, spent or written.
@@ -73,9 +76,10 @@ def show_plan(planned: ExperimentPlan, *, err: bool = False) -> None:
         table.add_column(collection, overflow="fold")
         for heading in ("queries", "calls", "cached", "USD expected", "at most", "time"):
             table.add_column(heading, justify="right")
-        for line in planned.lines:
-            if line.collection == collection:
-                table.add_row(line.system, *_cells(line))
+        here = [line for line in planned.lines if line.collection == collection]
+        for group in dict.fromkeys(line.group for line in here):
+            alike = [line for line in here if line.group == group]
+            table.add_row(group if len(alike) == 1 else f"{group}, {len(alike)} runs", *_cells(alike))
         screen.print(table)
     usd = planned.usd
     total = f"all: ${usd.expected:.4f} expected, at most ${usd.high:.4f}" if planned.may_cost else "nothing to pay"
@@ -88,12 +92,20 @@ def show_plan(planned: ExperimentPlan, *, err: bool = False) -> None:
         screen.print(f"budget over all systems: {dollars(planned.most_usd)}{spent}{short}")
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    match line.state:
-        case "done":
-            return ("done", *[""] * 5)
-        case "free" | "simulated":
-            return (f"{line.queries:,}", *[""] * 5)
-    usd = (f"${line.usd.expected:.4f}", f"${line.usd.high:.4f}") if line.priced else ("no price", "no price")
-    time = f"{span(line.seconds.low)} to {span(line.seconds.high)}"
-    return f"{line.queries:,}", f"{line.calls:,}", f"{line.cached:,}", *usd, time
+def _cells(alike: Sequence[Line]) -> tuple[str, ...]:
+    """Of the seeds of one group together."""
+    from listwise.estimating import NOTHING
+
+    left = [line for line in alike if line.state != "done"]
+    if not left:
+        return ("done", *[""] * 5)
+    queries = f"{sum(line.queries for line in left):,}"
+    paid = [line for line in left if line.state == "paid"]
+    if not paid:
+        return (queries, *[""] * 5)
+    usd = sum((line.usd for line in paid), NOTHING)
+    seconds = sum((line.seconds for line in paid), NOTHING)
+    priced = all(line.priced for line in paid)
+    dollars = (f"${usd.expected:.4f}", f"${usd.high:.4f}") if priced else ("no price", "no price")
+    counts = f"{sum(line.calls for line in paid):,}", f"{sum(line.cached for line in paid):,}"
+    return queries, *counts, *dollars, f"{span(seconds.low)} to {span(seconds.high)}"

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from listwise.cli.experiment_plan import plan_record, planned_for, show_plan
+from listwise.cli.experiment_screen import show_results
 from listwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from listwise.cli.screen import Totals
     from listwise.eval.experiments.experiment import Experiment
     from listwise.eval.experiments.measured import Result
     from listwise.eval.experiments.plan import ExperimentPlan
@@ -39,7 +39,9 @@ Examples:
 @click.command("run", help=EXAMPLES, short_help="Run what is missing of an experiment.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The results folder. [results/NAME]")
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Where collections lie. [LISTWISE_DATA]")
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="DIR", help="Where collections lie. [LISTWISE_DATA]"
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan, and do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before money is spent.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -135,72 +137,20 @@ def _say(experiment: Experiment, found: Sequence[Result], planned: ExperimentPla
     folder = experiment.results.path
     names = ("systems", "measures", "groups", "totals")
     tables = {name: read_lines(folder / f"{name}.jsonl") for name in names}
+    queries = [
+        {"collection": name, **each}
+        for name in dict.fromkeys(each["collection"] for each in tables["systems"])
+        for each in read_lines(folder / "queries" / f"{name}.jsonl")
+    ]
     if as_json:
         click.echo(json.dumps({"folder": str(folder), "plan": plan_record(planned), **tables}, indent=2))
     else:
-        _show(tables)
+        show_results({**tables, "queries": queries})
     screen = console()
     for job, count, why in experiment.lacking:
-        screen.print(f"incomplete: {job.key}: {count} queries lack an answer: {why}", style="yellow", soft_wrap=True)
+        screen.print(
+            f"incomplete: {job.key}: {count} queries lack an answer: {why}", style="yellow", soft_wrap=True
+        )
     if experiment.lacking:
         screen.print("the same command asks for what is missing, within the budget of the file", style="yellow")
     screen.print(f"{folder}: {len(experiment.jobs)} systems, {len(found)} results", soft_wrap=True)
-
-
-def _show(tables: dict[str, list[dict[str, Any]]]) -> None:
-    """A table a collection: systems, groups under their name, measures with intervals, dollars."""
-    from rich.table import Table
-
-    from listwise.cli.screen import output
-
-    screen = output()
-    results = [*tables["measures"], *tables["groups"]]
-    measures = list(dict.fromkeys(each["measure"] for each in results))
-    by_place = {(each["collection"], each["system"], each["measure"]): each for each in results}
-    totals = {(each["collection"], each["system"]): each for each in tables["totals"]}
-    for collection in dict.fromkeys(each["collection"] for each in tables["systems"]):
-        table = Table(box=None, pad_edge=False)
-        table.add_column(collection, overflow="fold")
-        for heading in (*measures, "difference", "p", "USD"):
-            table.add_column(heading, justify="right")
-        for name, label in _rows(collection, tables):
-            cells = [_interval(by_place[collection, name, measure]) for measure in measures]
-            first = by_place[collection, name, measures[0]]
-            table.add_row(label, *cells, *_against(first), _usd(totals.get((collection, name))))
-        screen.print(table)
-    screen.print("difference, p: to the baseline, by the first measure; p is corrected over all systems (Holm).")
-    if any(each["simulated"] for each in tables["systems"]):
-        screen.print("(simulated): no LLM was asked; orders and dollars are made up.")
-
-
-def _rows(collection: str, tables: dict[str, list[dict[str, Any]]]) -> list[tuple[str, str]]:
-    """Names and labels in the order of the table; the mean of a group stands before its systems."""
-    seeds = {each["system"]: each["seeds"] for each in tables["groups"] if each["collection"] == collection}
-    rows: list[tuple[str, str]] = []
-    for each in (each for each in tables["systems"] if each["collection"] == collection):
-        name, group, made_up = each["system"], each["group"], " (simulated)" if each["simulated"] else ""
-        if group in seeds and group not in {row for row, _ in rows}:
-            rows.append((group, f"{group}{made_up}, mean of {seeds[group]}"))
-        rows.append((name, f"  {name.removeprefix(group).strip()}" if group in seeds else f"{name}{made_up}"))
-    return rows
-
-
-def _interval(found: dict[str, Any]) -> str:
-    return f"{found['mean']:.4f} ({found['low']:.3f} to {found['high']:.3f})"
-
-
-def _against(found: dict[str, Any]) -> tuple[str, str]:
-    if found["difference"] is None:
-        return "", ""
-    return f"{found['difference'][0]:+.4f}", f"{found['p_corrected']:.4f}"
-
-
-def _usd(total: dict[str, Any] | None) -> str:
-    """What was paid and, where the cache gave answers, what they would cost."""
-    if total is None:
-        return ""
-    if not total["priced"]:
-        return "unknown"
-    paid = f"${float(total['usd']):.4f}"
-    whole = total["bill_usd"]
-    return paid if whole is None or float(whole) <= float(total["usd"]) else f"{paid} of ${float(whole):.4f}"

@@ -118,7 +118,9 @@ def _standing(
             comparison,
             gain_per_usd=_gain(comparison, len(question.qrels), spent, base_bill),
         )
-        for one, ceiling, comparison in zip(measured, stage.ceilings, compared or [None] * len(measured), strict=True)
+        for one, ceiling, comparison in zip(
+            measured, stage.ceilings, compared or [None] * len(measured), strict=True
+        )
     )
     name = entrant.name if own or first is None else first.name
     return Standing(entrant, lines, stage, name, strange, spent)

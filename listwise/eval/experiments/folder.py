@@ -114,7 +114,9 @@ class Results:
             self.partial(key).unlink(missing_ok=True)
             del self.manifest.entries[key]
         self.keep()
-        for folder in (each for each in (self.path / PARTIAL).glob("*") if each.is_dir() and not any(each.iterdir())):
+        for folder in (
+            each for each in (self.path / PARTIAL).glob("*") if each.is_dir() and not any(each.iterdir())
+        ):
             folder.rmdir()
         if (self.path / PARTIAL).is_dir() and not any((self.path / PARTIAL).iterdir()):
             (self.path / PARTIAL).rmdir()

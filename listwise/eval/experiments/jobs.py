@@ -50,11 +50,6 @@ class Job:
         """Names its files, and it in the manifest."""
         return key_of(self.material, self.system)
 
-    @property
-    def label(self) -> str:
-        """Its name for people, which says what is made up."""
-        return f"{self.system.name} (simulated)" if self.simulated else self.system.name
-
 
 def key_of(material: Material, system: System) -> str:
     """The key of a system on a collection."""
@@ -108,9 +103,7 @@ class _Collected:
 
     def _recorded(self, system: System) -> list[Job]:
         paths = [
-            path
-            for pattern in system.recorded
-            for path in self._material.matching(pattern, self._source.folder)
+            path for pattern in system.recorded for path in self._material.matching(pattern, self._source.folder)
         ]
         if not paths:
             tried = ", ".join(system.recorded)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from listwise.eval.ceilings import first_stage
@@ -23,7 +23,8 @@ class Result:
     comparison: Comparison | None = None
     """With the baseline."""
     p_corrected: float | None = None
-    """Corrected (Holm) over all that is compared with the baseline under this measure on this collection."""
+    """Corrected (Holm) over all lines of the table that are compared with the baseline under this measure on this
+    collection. A group of seeds is one line: its systems are replicates, not claims of their own, and have none."""
     seeds: int = 1
     """Systems that this is the mean of."""
 
@@ -48,8 +49,10 @@ def results_of(
         measured = evaluate(runs[job.key], qrels, measures)
         best = ceilings.of(job, runs[job.key])
         found.append([Result(job.system.name, *each) for each in zip(measured, best, strict=True)])
-    found += _groups(jobs, found)
-    return _against(found, baseline)
+    groups = list(_groups(jobs, found))
+    grouped = {results[0].name for results in groups}
+    replicates = {job.system.name for job in jobs if job.system.group in grouped}
+    return _against([*found, *groups], baseline, replicates)
 
 
 def _groups(jobs: Sequence[Job], found: Sequence[Sequence[Result]]) -> Iterator[list[Result]]:
@@ -70,7 +73,7 @@ def _mean(group: str, results: Sequence[Result]) -> Result:
     return Result(group, measured, ceilings.pop() if len(ceilings) == 1 else None, seeds=len(results))
 
 
-def _against(found: Sequence[Sequence[Result]], baseline: str | None) -> list[Result]:
+def _against(found: Sequence[Sequence[Result]], baseline: str | None, replicates: Set[str]) -> list[Result]:
     """With comparisons, measure by measure."""
     base = next((results for results in found if results[0].name == baseline), None)
     if base is None:
@@ -82,17 +85,19 @@ def _against(found: Sequence[Sequence[Result]], baseline: str | None) -> list[Re
         ]
         for results in found
     ]
-    corrected = [_corrected(column) for column in zip(*compared, strict=True)]
+    lines = [results[0].name not in replicates for results in found]
+    corrected = [_corrected(column, lines) for column in zip(*compared, strict=True)]
     return [
-        Result(each.name, each.measured, each.ceiling, compared[row][at], corrected[at][row], each.seeds)
+        replace(each, comparison=compared[row][at], p_corrected=corrected[at][row])
         for row, results in enumerate(found)
         for at, each in enumerate(results)
     ]
 
 
-def _corrected(column: Sequence[Comparison | None]) -> list[float | None]:
-    p_values = iter(holm([each.p_value for each in column if each is not None]))
-    return [None if each is None else next(p_values) for each in column]
+def _corrected(column: Sequence[Comparison | None], lines: Sequence[bool]) -> list[float | None]:
+    family = [each if line else None for each, line in zip(column, lines, strict=True)]
+    p_values = iter(holm([each.p_value for each in family if each is not None]))
+    return [None if each is None else next(p_values) for each in family]
 
 
 class _Ceilings:

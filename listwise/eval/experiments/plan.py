@@ -25,6 +25,8 @@ class Line:
 
     collection: str
     system: str
+    group: str
+    """Its name without the seed."""
     state: State
     queries: int
     """That are to be done; 0 where all are."""
@@ -90,12 +92,13 @@ def plan_line(job: Job, entry: Entry | None, model_of: Callable[[Policy], Model]
     Raises:
         ConfigError: a model cannot be used.
     """
-    name, collection = job.label, job.material.name
+    label = " (simulated)" if job.simulated else ""
+    named = job.material.name, job.system.name + label, job.system.group + label
     if entry is not None and not entry.lacking:
-        return Line(collection, name, "done", 0)
+        return Line(*named, "done", 0)
     if job.policy is None or not job.policy.pays:
         state: State = "simulated" if job.simulated else "free"
-        return Line(collection, name, state, len(job.requests or job.material.queries), job.system.model)
+        return Line(*named, state, len(job.requests or job.material.queries), job.system.model)
     with Reranker(job.policy, model=[model_of(choice) for choice in job.policy.choices] or None) as reranker:
         return _of(job, reranker.plan(job.requests))
 
@@ -105,7 +108,8 @@ def _of(job: Job, plan: Plan) -> Line:
     stages = plan.stages
     return Line(
         job.material.name,
-        job.label,
+        job.system.name,
+        job.system.group,
         "paid",
         plan.queries,
         job.system.model,

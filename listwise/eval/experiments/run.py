@@ -157,7 +157,10 @@ def _orders(job: Job, results: Results) -> Orders:
 def _voted(job: Job, orders: Sequence[Sequence[str]]) -> Sequence[str]:
     """One order of several; a candidate that some lack stands at their ends, in the order of the first that has it."""
     everything = dict.fromkeys(docid for order in orders for docid in order)
-    whole = [[*order, *(docid for docid in everything if docid not in had)] for order, had in zip(orders, map(set, orders), strict=True)]
+    whole = [
+        [*order, *(docid for docid in everything if docid not in had)]
+        for order, had in zip(orders, map(set, orders), strict=True)
+    ]
     return aggregate(job.system.aggregate, whole) if whole else ()
 
 

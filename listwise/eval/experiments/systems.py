@@ -222,7 +222,8 @@ def _check(source: Source, systems: Sequence[System]) -> None:
                 raise source.wrong(key, f"no system {member!r}{did_you_mean(member, tuple(known))}")
             if known[member].kind in ("llm", "vote"):
                 raise source.wrong(
-                    key, f"{member!r} is no recorded run, local model or first stage; LLMs have votes = N of their own"
+                    key,
+                    f"{member!r} is no recorded run, local model or first stage; LLMs have votes = N of their own",
                 )
             if missing := set(system.collections) - set(known[member].collections):
                 raise source.wrong(key, f"{member!r} is not for {', '.join(sorted(missing))}: set collections")
