@@ -15,6 +15,7 @@ COMMANDS = {
     "plan": "What a re-ranking would cost and take, before anything is spent.",
     "route": "Which queries go to the LLM, and why; fit and check the router.",
     "eval": "Measure runs against judgements.",
+    "data": "What is in a test collection, by folder or by name.",
     "experiment": "Experiments as files: plan and run them into one folder.",
     "distill": "Train a local cross-encoder from judgements, an LLM's orders and scores.",
     "demo": "See it work: a local model, a real LLM, a receipt.",

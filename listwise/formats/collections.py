@@ -60,6 +60,13 @@ def fetch_passages(path: str | Path, docids: Collection[str]) -> dict[str, Passa
     return found
 
 
+def stream_passages(path: str | Path) -> Iterator[tuple[str, Passage]]:
+    """Docids with their passages, in the order of the corpus; forms and errors as for `fetch_passages`."""
+    path = within(path, "corpus.jsonl")
+    for _, docid, passage in _entries(path, DOCID_KEYS, TEXT_KEYS, "document"):
+        yield docid, passage
+
+
 def text_of(record: Mapping[str, Any], keys: Collection[str] = TEXT_KEYS) -> str | None:
     """The first text that a record has under one of the keys; None if there is none."""
     return next((value for key in keys if isinstance(value := record.get(key), str)), None)
@@ -130,4 +137,4 @@ def _missing(source: Source, number: int, what: str) -> InputError:
     return InputError(what, path=name_of(source), line=number)
 
 
-__all__ = ["Passage", "fetch_passages", "name_in", "read_queries", "text_of"]
+__all__ = ["Passage", "fetch_passages", "name_in", "read_queries", "stream_passages", "text_of"]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from listwise.errors import ConfigError, InputError
-from listwise.eval.measures import bootstrap, compare, evaluate
-from listwise.formats import Scored, read_qrels, read_run
+from listwise.eval.measures import bootstrap, by_rank, compare, disordered, evaluate
+from listwise.formats import Run, Scored, read_qrels, read_run
 
 QRELS = {"q1": {"a": 1, "b": 0}, "q2": {"c": 1}}
 
@@ -30,6 +31,41 @@ def test_figures_are_trec_evals(data: Path, collection: str, run: str, low: floa
     judged = read_qrels(data / collection / "qrels.txt")
     (measured,) = evaluate(read_run(data / collection / f"{run}.trec.gz"), judged, ["nDCG@10"])
     assert low - 0.00006 <= measured.interval.mean <= high + 0.00006
+
+
+RECORDED = {
+    "gpt-3.5-turbo__bm25__top100__2023-08-04T232651": 0.6799,
+    "gpt-3.5-turbo__bm25__top100__2023-08-04T235144": 0.6737,
+    "gpt-3.5-turbo__bm25__top100__2023-08-05T001330": 0.6827,
+    "gpt-3.5-turbo__bm25__top100__2023-08-05T003110": 0.6938,
+    "gpt-3.5-turbo__bm25__top100__2023-08-05T004244": 0.6868,
+    "gpt-4o-mini_setwise_heapsort": 0.7545,
+    "rank_vicuna_7b__bm25__top100__2023-09-12T183614": 0.6665,
+    "rank_vicuna_7b__bm25__top100__2023-09-12T210006": 0.6840,
+    "rank_vicuna_7b__splade_p_p_ensemble_distil__top100__2023-09-13T115832": 0.7324,
+    "rank_vicuna_7b__splade_p_p_ensemble_distil__top100__2023-09-13T163620": 0.7459,
+    "Llama-3.1-8B-Instruct.listwise.generation": 0.6711,
+    "flan-t5-xl.pairwise.allpair": 0.7133,
+    "flan-t5-xl.pointwise.yes_no": 0.6503,
+}
+
+
+@pytest.mark.parametrize("order", [by_rank, dict])
+def test_figures_of_recorded_llms_are_those_published_by_rank_and_by_score(
+    data: Path, order: Callable[[Run], Run]
+) -> None:
+    judged = read_qrels(data / "dl19" / "qrels.txt")
+    for name, published in RECORDED.items():
+        run = read_run(data / "dl19" / "llm_runs" / f"{name}.trec.gz")
+        (measured,) = evaluate(order(run), judged, ["nDCG@10"])
+        assert round(measured.interval.mean, 4) == published, name
+
+
+def test_scores_decide_unless_ranks_are_asked_for() -> None:
+    run = {"q1": [Scored("b", 1.0, 1), Scored("a", 2.0, 2)], "q2": [Scored("c", 0.0, 3)]}
+    assert [evaluate(each, QRELS, ["RR"])[0].interval.mean for each in (run, by_rank(run))] == [1.0, 0.75]
+    assert (disordered(run), disordered(by_rank(run))) == (1, 0)
+    assert disordered({"q1": [Scored("b", 1.0, 1), Scored("a", 1.0, 2)]}) == 1
 
 
 def test_a_judged_query_that_the_run_lacks_counts_as_zero() -> None:
