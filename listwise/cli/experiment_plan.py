@@ -71,16 +71,19 @@ def show_plan(planned: ExperimentPlan, *, err: bool = False) -> None:
     from listwise.cli.screen import console, dollars, output
 
     screen = console() if err else output()
-    for collection in dict.fromkeys(line.collection for line in planned.lines):
+    left = [line for line in planned.lines if line.state != "done"]
+    for collection in dict.fromkeys(line.collection for line in left):
         table = Table(box=None, pad_edge=False)
         table.add_column(collection, overflow="fold")
         for heading in ("queries", "calls", "cached", "USD expected", "at most", "time"):
             table.add_column(heading, justify="right")
-        here = [line for line in planned.lines if line.collection == collection]
+        here = [line for line in left if line.collection == collection]
         for group in dict.fromkeys(line.group for line in here):
             alike = [line for line in here if line.group == group]
             table.add_row(group if len(alike) == 1 else f"{group}, {len(alike)} runs", *_cells(alike))
         screen.print(table)
+    if len(left) < len(planned.lines):
+        screen.print(f"{len(planned.lines) - len(left)} of {len(planned.lines)} systems are done already")
     usd = planned.usd
     total = f"all: ${usd.expected:.4f} expected, at most ${usd.high:.4f}" if planned.may_cost else "nothing to pay"
     if not planned.priced:
@@ -96,11 +99,8 @@ def _cells(alike: Sequence[Line]) -> tuple[str, ...]:
     """Of the seeds of one group together."""
     from listwise.estimating import NOTHING
 
-    left = [line for line in alike if line.state != "done"]
-    if not left:
-        return ("done", *[""] * 5)
-    queries = f"{sum(line.queries for line in left):,}"
-    paid = [line for line in left if line.state == "paid"]
+    queries = f"{sum(line.queries for line in alike):,}"
+    paid = [line for line in alike if line.state == "paid"]
     if not paid:
         return (queries, *[""] * 5)
     usd = sum((line.usd for line in paid), NOTHING)

@@ -18,6 +18,7 @@ from listwise.cli.experiment_screen import show_results
 from listwise.errors import ConfigError
 
 if TYPE_CHECKING:
+    from listwise.cli.screen import Totals
     from listwise.eval.experiments.experiment import Experiment
     from listwise.eval.experiments.measured import Result
     from listwise.eval.experiments.plan import ExperimentPlan
@@ -122,11 +123,9 @@ def _warn(totals: Totals) -> None:
 
 
 def _interrupted(experiment: Experiment) -> str:
-    left = len(experiment.to_do())
-    return (
-        f"listwise: interrupted; {len(experiment.jobs) - left} of {len(experiment.jobs)} systems are done. The same "
-        "command goes on from here"
-    )
+    of = len(experiment.jobs)
+    done = of - len(experiment.to_do())
+    return f"listwise: interrupted; {done} of {of} systems are done. The same command goes on from here"
 
 
 def _say(experiment: Experiment, found: Sequence[Result], planned: ExperimentPlan, *, as_json: bool) -> None:

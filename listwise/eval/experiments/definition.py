@@ -118,7 +118,8 @@ class Definition(BaseModel):
     """By default that of the file."""
     description: str = ""
     collections: Annotated[Names, Field(min_length=1)]
-    """Names of folders in the data folder, or paths that begin with a dot, from the experiment's file."""
+    """Names of folders in the data folder or of ir_datasets, or paths that begin with a dot, from the experiment's
+    file (`listwise.eval.collections`)."""
     first_stages: Annotated[dict[Name, str], BeforeValidator(_by_name), Field(min_length=1)]
     """Runs of every collection, by the name they bear here; each is a system, too."""
     by: ScoredBy = "rank"
@@ -230,9 +231,9 @@ def _described(problem: Any) -> str:
     key = ".".join(place)
     match problem["type"]:
         case "extra_forbidden":
-            models = {"recorded": Recorded, "vote": Vote}
-            model = models.get(str(problem["loc"][2]), Definition) if len(place) > 2 else Definition
-            return f"{key}: no such key{did_you_mean(place[-1], tuple(model.model_fields))}"
+            models: dict[str, type[BaseModel]] = {"recorded": Recorded, "vote": Vote}
+            fields = models.get(str(problem["loc"][2]), Definition) if len(place) > 2 else Definition
+            return f"{key}: no such key{did_you_mean(place[-1], tuple(fields.model_fields))}"
         case "missing":
             return f"{key}: missing"
         case "string_pattern_mismatch":

@@ -17,9 +17,8 @@ from listwise.eval.experiments.measured import Result
 from listwise.eval.experiments.plan import ExperimentPlan, plan_line
 from listwise.eval.experiments.run import Money, missing, run_job
 from listwise.eval.experiments.systems import systems_of
-from listwise.eval.experiments.tables import write_tables
+from listwise.eval.experiments.tables import write_collection, write_tables
 from listwise.eval.measures import evaluate
-from listwise.formats import read_run
 from listwise.models.base import Model
 from listwise.policy import Policy
 from listwise.spend.history import History
@@ -106,6 +105,8 @@ class Experiment:
         todo = self.to_do()
         if todo:
             self.results.drop_tables()
+        for material in self.materials.values():
+            write_collection(material, self.results)
         for job in todo:
             async with aclosing(run_job(job, self.results, money)) as receipts:
                 async for receipt in receipts:
@@ -131,6 +132,6 @@ def spent(money: Money) -> Decimal:
 
 def _check_measures(source: Source, jobs: tuple[Job, ...]) -> None:
     """So that a misspelt measure is not found when all is spent."""
-    first = jobs[0]
-    assert first.run is not None
-    evaluate(read_run(first.run), first.material.qrels, source.definition.measures)
+    first = next(job for job in jobs if job.system.kind == "first_stage")
+    assert isinstance(first.run, Mapping)
+    evaluate(first.run, first.material.qrels, source.definition.measures)

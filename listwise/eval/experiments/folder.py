@@ -88,6 +88,10 @@ class Results:
         """Where a system's ``runs``, ``receipts`` or ``traces`` lie."""
         return self.path / kind / f"{key}{KINDS[kind]}"
 
+    def qrels(self, collection: str) -> Path:
+        """Where a collection's judgements lie."""
+        return self.path / "qrels" / f"{collection}.txt"
+
     def partial(self, key: str) -> Path:
         """Where the finished queries of a system lie until it is complete."""
         return self.path / PARTIAL / f"{key}.jsonl"

@@ -11,12 +11,12 @@ from pathlib import Path
 from listwise import __version__
 from listwise.errors import ConfigError
 from listwise.eval.experiments.definition import Source
-from listwise.eval.experiments.material import Material, digest_of, ordered, with_order
+from listwise.eval.experiments.material import Material, digest_of, orders_of
 from listwise.eval.experiments.systems import FILES, System, checked_policy
+from listwise.formats import Run
 from listwise.formats.rankings import is_simulated
 from listwise.policy import Policy
 from listwise.types import Request
-
 
 NOT_THE_ORDER = frozenset(
     {
@@ -40,7 +40,7 @@ class Job:
     """For local models and LLMs."""
     requests: Sequence[Request] = ()
     """Likewise: the candidates of its first stage."""
-    run: Path | None = None
+    run: Path | Run | None = None
     """For first stages and recorded runs."""
     members: tuple[str, ...] = ()
     """For votes: the keys of the jobs whose orders are put together."""
@@ -78,6 +78,7 @@ class _Collected:
 
     def __init__(self, source: Source, name: str, material: Material) -> None:
         self._source, self._name, self._material = source, name, material
+        self._stages: dict[str, Run] = {}
         self._requests: dict[str, list[Request]] = {}
 
     def jobs(self, systems: Sequence[System]) -> list[Job]:
@@ -94,23 +95,22 @@ class _Collected:
     def _made(self, system: System) -> list[Job]:
         match system.kind:
             case "first_stage":
-                path = self._material.run_path(self._source.definition.first_stages[system.name])
-                return [self._of_run(system, path)]
+                run = self._stage(system.name)
+                digest = _digest(system.kind, orders_of(run))
+                return [Job(system, self._material, False, digest, run=run)]
             case "recorded":
                 return self._recorded(system)
             case _:
                 return [self._reranked(system)]
 
     def _recorded(self, system: System) -> list[Job]:
-        paths = [
-            path for pattern in system.recorded for path in self._material.matching(pattern, self._source.folder)
-        ]
+        paths = [path for pattern in system.recorded for path in self._material.matching(pattern)]
         if not paths:
             tried = ", ".join(system.recorded)
             raise self._source.wrong(
                 f"systems.{system.name}.recorded",
-                f"no file is called {tried}, in {self._material.folder} or beside the experiment; collections says "
-                "which collections a system is for",
+                f"no file is called {tried}, in {self._material.folder or 'a folder'} or beside this file; "
+                "collections says which collections a system is for",
             )
         if len(paths) == 1:
             return [self._of_run(system, paths[0])]
@@ -125,29 +125,30 @@ class _Collected:
         return Job(replace(system, note=note), self._material, is_simulated(path), digest, run=path)
 
     def _reranked(self, system: System) -> Job:
-        settings = dict(system.settings)
-        if system.simulated and str(settings["llm"]).endswith("="):
-            settings["llm"] = f"{settings['llm']}{self._material.qrels_path}"
-        policy = checked_policy(self._source, f"systems.{system.name}", system.policy, settings)
+        policy = checked_policy(self._source, f"systems.{system.name}", system.policy, system.settings)
         requests = self._asked(system.first_stage)
         written = policy.model_dump(mode="json", exclude=set(NOT_THE_ORDER))
         if system.simulated:
-            written["llm"] = [system.model, _of_file(self._material.qrels_path)]
+            written["llm"] = [written["llm"], self._material.qrels]
         files = {name: _of_file(Path(str(written[name]))) for name in FILES if written.get(name)}
         models = [_of_folder(Path(stage.scorer)) for stage in policy.local]
         digest = _digest(system.kind, {**written, **files}, models, digest_of(requests))
         return Job(system, self._material, system.simulated, digest, policy, requests)
 
+    def _stage(self, name: str) -> Run:
+        if name not in self._stages:
+            definition = self._source.definition
+            run = self._material.first_stage(definition.first_stages[name], definition.by)
+            if not run:
+                raise self._source.wrong(
+                    f"first_stages.{name}", f"it has none of the judged queries of {self._name}"
+                )
+            self._stages[name] = run
+        return self._stages[name]
+
     def _asked(self, first_stage: str) -> list[Request]:
-        """The requests with a first stage's candidates, in the order that the experiment says."""
-        definition = self._source.definition
         if first_stage not in self._requests:
-            run = definition.first_stages[first_stage]
-            requests = self._material.requests(run)
-            if definition.by == "score":
-                orders = ordered(self._material.run_path(run), "score", self._material.queries)
-                requests = [with_order(each, orders.get(each.query.qid, ())) for each in requests]
-            self._requests[first_stage] = requests
+            self._requests[first_stage] = self._material.requests(self._stage(first_stage))
         return self._requests[first_stage]
 
     def _vote(self, system: System, made: Mapping[str, Sequence[Job]]) -> Job:
@@ -155,7 +156,7 @@ class _Collected:
         for jobs in made.values():
             for job in jobs:
                 by_group.setdefault(job.system.group, []).append(job)
-        members = [job for name in system.votes_of for job in made.get(name) or by_group.get(name, ())]
+        members = [job for name in system.votes_of for job in made.get(name, by_group.get(name, []))]
         key = f"systems.{system.name}.vote"
         if len(members) < 2:
             raise self._source.wrong(key, f"{len(members)} run(s) on {self._name}: a vote needs at least two")

@@ -1,26 +1,23 @@
-"""The collections of an experiment: judged queries, judgements, runs and passages of a folder.
-
-A folder has ``queries.tsv``, ``corpus.jsonl.gz``, ``qrels.txt`` and runs, ``NAME.trec.gz``; all may be without .gz.
-"""
+"""The collections of an experiment: judged queries, judgements, first stages, recorded runs, passages."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection as Docids
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from listwise.errors import ConfigError, InputError
+from listwise.errors import ConfigError, InputError, MissingExtra
+from listwise.eval.collections import Collection, open_collection
 from listwise.eval.experiments.definition import ScoredBy, Source
-from listwise.formats import Passage, Qrels, Run, fetch_passages, read_qrels, read_queries, read_run, requests_from
+from listwise.formats import Passage, Qrels, Run, read_run
 from listwise.resources import did_you_mean
 from listwise.types import Request
 
 DATA = "LISTWISE_DATA"
-QUERIES, CORPORA, QRELS = "queries.tsv", ("corpus.jsonl.gz", "corpus.jsonl"), "qrels.txt"
-RUNS = (".trec.gz", ".trec", "")
 
 Orders = Mapping[str, Sequence[str]]
 """Docids by qid, best first."""
@@ -31,55 +28,53 @@ class Material:
     """One collection, of which only judged queries are used."""
 
     name: str
-    """As that of a folder: it names files."""
-    folder: Path
+    """As it names files."""
+    collection: Collection
+    folder: Path | None
+    """None where it comes by name."""
+    beside: Path
+    """The folder of the experiment's file."""
     queries: Mapping[str, str]
     qrels: Qrels
 
-    @property
-    def qrels_path(self) -> Path:
-        """Where the judgements come from."""
-        return self.folder / QRELS
-
-    def run_path(self, name: str) -> Path:
-        """The file of a first stage's run.
+    def first_stage(self, name: str, by: ScoredBy) -> Run:
+        """A run of the collection, or one in a file, for the queries that are used; see `sorted_run`.
 
         Raises:
-            InputError: there is none; says which there are.
+            InputError: there is none, or it is malformed.
         """
-        for ending in RUNS:
-            if (path := self.folder / f"{name}{ending}").is_file():
-                return path
-        known = tuple(sorted(p.name.partition(".trec")[0] for p in self.folder.glob("*.trec*")))
-        raise InputError(
-            f"no run {name!r}{did_you_mean(name, known)}; there are: {', '.join(known) or 'none'}", path=self.folder
-        )
+        known = tuple(self.collection.runs())
+        if name in known:
+            found = self.collection.run(name)
+        elif files := self.matching(name):
+            found = read_run(files[0])
+        else:
+            there = ", ".join(known) or "none"
+            raise InputError(
+                f"no run {name!r}{did_you_mean(name, known)}; there are: {there}", path=self.collection.name
+            )
+        return sorted_run(found, by, self.queries)
 
-    def requests(self, run: str) -> list[Request]:
-        """The judged queries with the candidates of a run, by its ranks.
+    def requests(self, run: Run) -> list[Request]:
+        """The queries that are used, with the candidates of a run.
 
         Raises:
-            InputError: a file is missing or malformed.
+            InputError: the corpus lacks a document of it.
         """
-        path = self.run_path(run)
-        return requests_from(self.folder / QUERIES, self._corpus, path, qids=list(self.queries))
+        requests = self.collection.requests(run, judged=True)
+        return [request for request in requests if request.query.qid in self.queries]
 
-    def passages(self, docids: Collection[str]) -> dict[str, Passage]:
+    def passages(self, docids: Docids[str]) -> Mapping[str, Passage]:
         """Those of some docids that the corpus has."""
-        return fetch_passages(self._corpus, docids)
+        return self.collection.passages(docids)
 
-    @property
-    def _corpus(self) -> Path:
-        for name in CORPORA:
-            if (path := self.folder / name).is_file():
-                return path
-        raise InputError(f"a folder without {CORPORA[0]}", path=self.folder)
-
-    def matching(self, pattern: str, beside: Path) -> list[Path]:
+    def matching(self, pattern: str) -> list[Path]:
         """Files by a path or pattern: in the collection's folder, else beside the experiment's file; sorted."""
-        for folder in (self.folder, beside):
-            if found := sorted(path for path in _globbed(folder, pattern) if path.is_file()):
-                return found
+        for folder in (self.folder, self.beside):
+            if folder is not None:
+                found = sorted(path for path in _globbed(folder, pattern) if path.is_file())
+                if found:
+                    return found
         return []
 
 
@@ -94,65 +89,72 @@ def read_material(source: Source, data: Path | None) -> dict[str, Material]:
     """The collections of an experiment by the names that its file gives them.
 
     Args:
-        data: the folder with collections; by default that of the environment variable ``LISTWISE_DATA``.
+        data: a folder with collections; by default that of the environment variable ``LISTWISE_DATA``.
 
     Raises:
         ConfigError: a collection is not there; says where it was looked for.
-        InputError: one of its files is missing or malformed.
+        InputError: one of its files is missing or malformed, or it has no judgements.
     """
+    place = data or (Path(os.environ[DATA]) if os.environ.get(DATA) else None)
     found: dict[str, Material] = {}
     for written in source.definition.collections:
-        folder = _folder(source, written, data)
-        name = re.sub(r"[^\w.+=@-]+", "-", folder.name)
+        folder = _folder(source, written, place)
+        name = re.sub(r"[^\w.+=@-]+", "-", folder.name if folder else written)
         if name in {each.name for each in found.values()}:
             raise source.wrong("collections", f"two are called {name!r}")
-        found[written] = _read(name, folder, source.definition.queries)
+        found[written] = _read(source, name, folder, _opened(source, written, folder, place))
     return found
 
 
-def _folder(source: Source, written: str, data: Path | None) -> Path:
+def _folder(source: Source, written: str, place: Path | None) -> Path | None:
+    """Where a collection lies; None if it is to be had by name."""
     if written.startswith(".") or Path(written).is_absolute():
         folder = (source.folder / written).resolve()
         if not folder.is_dir():
             raise source.wrong("collections", f"there is no folder {folder}")
         return folder
-    place = data or (Path(os.environ[DATA]) if os.environ.get(DATA) else None)
-    if place is None:
-        raise source.wrong(
-            "collections", f"where is {written!r}? Name the folder with collections, by --data or {DATA}"
-        )
-    if not (place / written).is_dir():
-        known = tuple(sorted(each.name for each in place.iterdir() if each.is_dir())) if place.is_dir() else ()
-        raise source.wrong(
-            "collections",
-            f"no {written!r} in {place}{did_you_mean(written, known)}; there are: {', '.join(known) or 'none'}",
-        )
-    return place / written
+    return place / written if place is not None and (place / written).is_dir() else None
 
 
-def _read(name: str, folder: Path, most: int | None) -> Material:
-    qrels = read_qrels(folder / QRELS)
-    texts = read_queries(folder / QUERIES)
+def _opened(source: Source, written: str, folder: Path | None, place: Path | None) -> Collection:
+    if folder is not None:
+        return open_collection(folder)
+    try:
+        return open_collection(written)
+    except (ConfigError, MissingExtra) as error:
+        looked = f"no folder {place / written}" if place else f"no folder with collections: give --data or {DATA}"
+        raise source.wrong("collections", f"{written!r}: {looked}; by name: {error}") from error
+
+
+def _read(source: Source, name: str, folder: Path | None, collection: Collection) -> Material:
+    texts, qrels = collection.queries(), collection.qrels()
     judged = [qid for qid in texts if qid in qrels]
     if not judged:
-        raise InputError(f"no query of {QUERIES} has judgements in {QRELS}", path=folder)
+        raise InputError(
+            "none of its queries has judgements, so that nothing can be measured", path=collection.name
+        )
+    most = source.definition.queries
     if most is not None and most < len(judged):
         judged = [judged[at * len(judged) // most] for at in range(most)]
         qrels = {qid: qrels[qid] for qid in judged}
-    return Material(name, folder, {qid: texts[qid] for qid in judged}, qrels)
+    return Material(name, collection, folder, source.folder, {qid: texts[qid] for qid in judged}, qrels)
 
 
-def ordered(path: Path, by: ScoredBy, qids: Collection[str]) -> Orders:
-    """The docids of a run for some queries, by the ranks as they stand, or by the scores as trec_eval does it: ties
-    in descending order of docids.
+def sorted_run(run: Run, by: ScoredBy, qids: Docids[str]) -> Run:
+    """A run for some queries, by its ranks as they stand, or by the scores as trec_eval does it: ties in descending
+    order of docids."""
+    chosen = {qid: run[qid] for qid in qids if qid in run}
+    if by == "rank":
+        return chosen
+    return {
+        qid: sorted(entries, key=lambda each: (each.score, each.docid), reverse=True)
+        for qid, entries in chosen.items()
+    }
 
-    Raises:
-        InputError: the file is malformed.
-    """
-    run: Run = read_run(path)
-    if by == "score":
-        run = {qid: sorted(e, key=lambda each: (each.score, each.docid), reverse=True) for qid, e in run.items()}
-    return {qid: [entry.docid for entry in run[qid]] for qid in qids if qid in run}
+
+def orders_of(run: Run) -> Orders:
+    """The docids of a run."""
+    return {qid: [entry.docid for entry in entries] for qid, entries in run.items()}
 
 
 def digest_of(requests: Sequence[Request]) -> str:
@@ -164,15 +166,3 @@ def digest_of(requests: Sequence[Request]) -> str:
         for each in request.candidates:
             digest.update(f"{each.docid}\0{each.score}\0{each.content}\0".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
-
-
-def with_order(request: Request, order: Sequence[str]) -> Request:
-    """The request with its candidates in another order.
-
-    Raises:
-        ConfigError: the order is of other candidates.
-    """
-    by_docid = {each.docid: each for each in request.candidates}
-    if by_docid.keys() != set(order):
-        raise ConfigError(f"query {request.query.qid!r}: an order of other candidates")
-    return Request(request.query, tuple(by_docid[docid] for docid in order))

@@ -14,7 +14,8 @@ from typing import IO, Any
 from listwise.errors import InputError
 from listwise.eval.experiments.folder import Entry, Results, json_line, write_lines, write_text
 from listwise.eval.experiments.jobs import Job
-from listwise.eval.experiments.material import Orders, ordered
+from listwise.eval.experiments.material import Orders, orders_of, sorted_run
+from listwise.eval.experiments.systems import QRELS
 from listwise.formats import read_run, run_lines
 from listwise.formats.lines import json_lines
 from listwise.formats.rankings import SIMULATED_TAG, TAG
@@ -109,7 +110,7 @@ async def run_job(job: Job, results: Results, money: Money) -> AsyncGenerator[Re
         return
     partial = _Partial(results.partial(job.key), job)
     todo = [request for request in job.requests if request.query.qid not in partial.done]
-    policy = _policy(job.policy, money)
+    policy = _policy(job, results, money)
     with partial.open() as file:
         ledger = money.ledger if policy.pays else None
         async with (
@@ -135,38 +136,36 @@ async def run_job(job: Job, results: Results, money: Money) -> AsyncGenerator[Re
     results.complete(job.key, entry)
 
 
-def _policy(policy: Policy, money: Money) -> Policy:
-    """With the experiment's cap, where real money is spent."""
-    if money.most_usd is None or not policy.pays:
-        return policy
-    return Policy.of(policy, budget_total_usd=money.most_usd)
+def _policy(job: Job, results: Results, money: Money) -> Policy:
+    """With the experiment's cap, where real money is spent; a simulated model with the judgements it goes by."""
+    assert job.policy is not None
+    if money.most_usd is not None and job.policy.pays:
+        return Policy.of(job.policy, budget_total_usd=money.most_usd)
+    if job.policy.llm is not None and job.policy.llm.endswith(f",{QRELS}="):
+        return Policy.of(job.policy, llm=f"{job.policy.llm}{results.qrels(job.material.name)}")
+    return job.policy
 
 
 def _orders(job: Job, results: Results) -> Orders:
     """The rankings of what no model needs to be asked for."""
     qids = job.material.queries
     if job.run is not None:
-        orders = ordered(job.run, job.system.by, qids)
-        if not orders:
-            raise InputError("none of its queries has judgements in the collection", path=job.run)
-        return orders
-    members = [orders_of(results.file("runs", key)) for key in job.members]
+        run = sorted_run(read_run(job.run), job.system.by, qids) if isinstance(job.run, Path) else job.run
+        if not run:
+            raise InputError("it has none of the judged queries of the collection", path=str(job.run))
+        return orders_of(run)
+    members = [orders_of(read_run(results.file("runs", key))) for key in job.members]
     return {qid: _voted(job, [each[qid] for each in members if qid in each]) for qid in qids}
 
 
 def _voted(job: Job, orders: Sequence[Sequence[str]]) -> Sequence[str]:
-    """One order of several; a candidate that some lack stands at their ends, in the order of the first that has it."""
+    """One order of several; a candidate that some lack stands at their ends, in the order of one that has it."""
     everything = dict.fromkeys(docid for order in orders for docid in order)
     whole = [
         [*order, *(docid for docid in everything if docid not in had)]
         for order, had in zip(orders, map(set, orders), strict=True)
     ]
     return aggregate(job.system.aggregate, whole) if whole else ()
-
-
-def orders_of(path: Path) -> Orders:
-    """The orders of a run in a results folder."""
-    return {qid: [entry.docid for entry in entries] for qid, entries in read_run(path).items()}
 
 
 def write_run(job: Job, results: Results, orders: Orders) -> None:
@@ -231,4 +230,4 @@ class _Partial:
         file.flush()
 
 
-__all__ = ["Done", "Money", "lacking", "missing", "orders_of", "run_job", "write_run"]
+__all__ = ["Done", "Money", "lacking", "missing", "run_job", "write_run"]

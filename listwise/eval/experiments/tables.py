@@ -46,7 +46,7 @@ def write_tables(source: Source, jobs: Sequence[Job], results: Results, spent_us
         runs = {job.key: read_run(results.file("runs", job.key)) for job in here}
         found = results_of(here, runs, source.definition.measures, source.definition.baseline)
         measured += [(material.name, each) for each in found]
-        _write_collection(material, runs, results)
+        _write_texts(material, runs, results)
     write_lines(results.path / "systems.jsonl", [_system(source, job, results) for job in jobs])
     write_lines(results.path / "totals.jsonl", [_total(job, results, recorded) for job in jobs])
     groups = [_line(name, each) | {"seeds": each.seeds} for name, each in measured if each.seeds > 1]
@@ -163,12 +163,16 @@ def _bill(
     return usd_of(nano) + sum((Decimal(repr(stage["usd"])) for stage in stages), Decimal(0))
 
 
-def _write_collection(material: Material, runs: Mapping[str, Run], results: Results) -> None:
-    """Queries, judgements and texts, so that the folder can be read without the collection."""
+def write_collection(material: Material, results: Results) -> None:
+    """Queries and judgements, so that the folder can be read without the collection."""
     queries = [{"qid": qid, "text": text} for qid, text in material.queries.items()]
     write_lines(results.path / "queries" / f"{material.name}.jsonl", queries)
     judged = [f"{qid} 0 {docid} {grade}\n" for qid, of in material.qrels.items() for docid, grade in of.items()]
-    write_text(results.path / "qrels" / f"{material.name}.txt", "".join(judged))
+    write_text(results.qrels(material.name), "".join(judged))
+
+
+def _write_texts(material: Material, runs: Mapping[str, Run], results: Results) -> None:
+    """The passages at the top of any run."""
     shown = sorted({e.docid for run in runs.values() for entries in run.values() for e in entries[:TEXT_RANKS]})
     passages = material.passages(shown)
     texts = [
