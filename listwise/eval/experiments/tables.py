@@ -17,7 +17,7 @@ from listwise.eval.experiments.jobs import Job
 from listwise.eval.experiments.material import Material
 from listwise.eval.experiments.measured import Result, results_of
 from listwise.formats import Run, read_run
-from listwise.spend.money import plain, usd_of
+from listwise.spend.money import nano_usd_up, plain, usd_of
 from listwise.spend.prices import PriceBook
 from listwise.types import Usage
 
@@ -128,7 +128,7 @@ def _total(job: Job, results: Results, recorded: Set[str]) -> dict[str, Any]:
     usages = [Usage(**window["usage"]) for window in windows]
     usage = sum(usages, Usage())
     stages = [stage for receipt in receipts for stage in receipt["stages"]]
-    usd = sum((Decimal(repr(receipt["usd"])) for receipt in receipts), Decimal(0))
+    usd = usd_of(sum(_nano(receipt["usd"]) for receipt in receipts))
     bill = _bill(job, windows, usages, stages) if job.policy is not None else None
     return {
         **named,
@@ -160,7 +160,12 @@ def _bill(
         if price is None:
             return None
         nano += price.cost(usage)
-    return usd_of(nano) + sum((Decimal(repr(stage["usd"])) for stage in stages), Decimal(0))
+    return usd_of(nano + sum(_nano(stage["usd"]) for stage in stages))
+
+
+def _nano(usd: float) -> int:
+    """Dollars as they stand in a receipt, which holds them to the nano-dollar."""
+    return nano_usd_up(Decimal(repr(usd)))
 
 
 def write_collection(material: Material, results: Results) -> None:
