@@ -112,12 +112,12 @@ def _show(found: Summary) -> None:
 
 
 def _passages(found: Summary) -> str:
-    count = "an unknown number" if found.passages is None else f"{found.passages:,}"
+    count = "" if found.passages is None else f"{found.passages:,}, "
     lengths = found.passage_lengths
     if lengths is None:
-        return f"{count}, none read (--passages N)"
+        return f"{count}none read (--passages N)"
     first = "" if lengths.texts == found.passages else f"of the first {lengths.texts:,}: "
-    return f"{count}, {first}{_words(lengths)}"
+    return f"{count or 'more than those read; '}{first}{_words(lengths)}"
 
 
 def _words(lengths: Lengths) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from statistics import fmean
 
 from listwise.cli.screen import dollars
-from listwise.eval.ceilings import FirstStage
+from listwise.eval.ceilings import NEAR, FirstStage
 from listwise.eval.measures import by_rank, disordered, values_by_query
 from listwise.eval.standings import Question, Standing
 from listwise.formats import Qrels
@@ -61,13 +61,16 @@ def _ceilings(found: Sequence[Standing]) -> Iterator[str]:
 def _binding(found: Sequence[Standing]) -> Iterator[str]:
     for each in found:
         for line in each.lines:
-            if line.binds:
-                mean, best = line.measured.interval.mean, line.ceiling.best
-                yield (
-                    f"the first stage binds: {each.entrant.name} has {mean:.4f} of the {best:.4f} "
-                    f"{line.measured.measure} that its candidates allow ({mean / best:.0%}); more or better "
-                    "candidates may gain more than a better re-ranker"
-                )
+            if not line.binds:
+                continue
+            mean, best = line.measured.interval.mean, line.ceiling.best
+            reached = f"{mean:.4f} of the {best:.4f} {line.measured.measure} that its candidates allow"
+            yield (
+                f"the first stage binds: {each.entrant.name} has {100 * mean / best:.0f} %, {reached}; more or "
+                "better candidates may gain more than a better re-ranker"
+                if mean >= NEAR * best
+                else f"the first stage may bind: {each.entrant.name} has {reached}, which its interval reaches"
+            )
 
 
 def _strange(found: Sequence[Standing], question: Question) -> Iterator[str]:

@@ -107,7 +107,12 @@ def _cost_cells(each: Standing, gains: bool) -> list[str]:
 def _spread(interval: Interval | None) -> str:
     if interval is None:
         return "-"
-    return f"{interval.mean:+.4g} ({interval.low:+.3g} to {interval.high:+.3g})"
+    mean, low, high = (f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+.3g}" for value in _ends(interval))
+    return f"{mean} ({low} to {high})"
+
+
+def _ends(interval: Interval) -> tuple[float, float, float]:
+    return interval.mean, interval.low, interval.high
 
 
 def _label(each: Standing) -> str:

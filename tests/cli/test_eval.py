@@ -65,7 +65,7 @@ def test_columns_can_be_read_at_a_hundred_characters(judged: Shell, monkeypatch:
 
 def test_an_own_first_stage_a_binding_one_and_a_strange_one_are_said(judged: Shell) -> None:
     shown = evaluated(judged, "half.trec", "other.trec", "--first-stage", "half.trec")
-    assert "the first stage binds: half.trec has 0.5000 of the 0.5000 nDCG@10" in shown
+    assert "the first stage binds: half.trec has 100 %, 0.5000 of the 0.5000 nDCG@10" in shown
     assert "no re-ranking of half.trec, which lacks some of its documents" in shown
     assert shown.rstrip().endswith("its own candidates: other.trec")
 
