@@ -57,6 +57,7 @@ def run(file: Path, out: Path | None, data: Path | None, dry_run: bool, yes: boo
             click.echo(json.dumps(plan_record(planned), indent=2)) if as_json else show_plan(planned)
             return 0
         show_plan(planned, err=True)
+        experiment.check(money)
         _agree(planned, yes=yes)
         with experiment.results.held():
             experiment.note(money)

@@ -262,6 +262,37 @@ def test_a_failure_is_made_up_for_by_the_next_run(lab: Lab) -> None:
     assert of(lab, "gpt", "systems")["note"] == ""
 
 
+def test_a_missing_key_or_price_is_said_before_anything_is_asked(lab: Lab) -> None:
+    other = '[systems.other]\nllm = "anthropic/claude-haiku-4-5"\nlocal = "none"\nescalate = "always"\n'
+    with ScriptedServer(last_first) as server:
+        write(lab, gpt(server.base_url) + other)
+        assert lab.run("experiment", "plan", "trial.toml").returncode == 0
+        done = lab.run("experiment", "run", "trial.toml", "--yes")
+        assert done.returncode == 2
+        assert "small/other" in done.stderr
+        assert "ANTHROPIC_API_KEY" in done.stderr
+        unpriced = gpt(server.base_url, name="cheap").replace("price", "# price")
+        write(
+            lab,
+            gpt(server.base_url) + unpriced + gpt(server.base_url, name="last"),
+            "budget_total_usd = 1\n" + HEAD,
+        )
+        done = lab.run("experiment", "run", "trial.toml", "--yes")
+        assert done.returncode == 2
+        assert "no price is known for openai/gpt-4o" in done.stderr
+        assert server.asked == []
+
+
+def test_the_books_know_the_run(lab: Lab) -> None:
+    with ScriptedServer(last_first) as server:
+        write(lab, gpt(server.base_url), "budget_total_usd = 1\n" + HEAD)
+        assert lab.run("experiment", "run", "trial.toml", "--yes").returncode == 0
+        run = json.loads((lab.folder / "results/trial/environment.json").read_text())["run_id"]
+        shown = lab.run("spend", "--run", run)
+        assert shown.returncode == 0, shown.stderr
+        assert "openai/gpt-4o" in shown.stdout
+
+
 def test_without_a_terminal_it_does_not_spend_unless_told_to(lab: Lab) -> None:
     with ScriptedServer(last_first) as server:
         write(lab, gpt(server.base_url))

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+from listwise.errors import ConfigError
 from listwise.eval.experiments.definition import Source, read_definition
 from listwise.eval.experiments.folder import Results
 from listwise.eval.experiments.jobs import Job, jobs_of
 from listwise.eval.experiments.material import Material, read_material
 from listwise.eval.experiments.measured import Result
 from listwise.eval.experiments.plan import ExperimentPlan, plan_line
-from listwise.eval.experiments.run import Money, missing, run_job
+from listwise.eval.experiments.run import Money, missing, reranker_for, run_job
 from listwise.eval.experiments.systems import systems_of
 from listwise.eval.experiments.tables import write_collection, write_tables
 from listwise.eval.measures import evaluate
@@ -76,6 +77,23 @@ class Experiment:
         lines = tuple(plan_line(job, entry, model_of) for job, entry in entries)
         return ExperimentPlan(lines, money.most_usd, spent(money))
 
+    def check(self, money: Money) -> None:
+        """Whether all models that are to be paid can be asked, so that nothing is spent before a key is missed.
+
+        Raises:
+            ConfigError: a key, a price under the budget, or a template is missing.
+        """
+        different: dict[str, Job] = {}
+        for job in self.to_do():
+            if job.policy is not None and job.policy.pays:
+                different.setdefault(_asked(job.policy), job)
+        for job in different.values():
+            try:
+                with reranker_for(job, self.results, money):
+                    pass
+            except ConfigError as error:
+                raise ConfigError(f"{job.key}: {error}") from error
+
     @contextmanager
     def money(self) -> Iterator[Money]:
         """The ledger, with the cap over all systems, and over all runs into the folder.
@@ -128,6 +146,12 @@ class Experiment:
 def spent(money: Money) -> Decimal:
     """Dollars that the experiment has spent so far, as far as the books know."""
     return usd_of(money.ledger.held(Scope("run", money.run_id, None)))
+
+
+def _asked(policy: Policy) -> str:
+    """Tells policies apart by what is asked, and at which prices."""
+    models = [(each.llm, each.base_url, each.prompt) for each in policy.choices]
+    return repr((models, policy.local, policy.strategy, policy.prices, policy.price))
 
 
 def _check_measures(source: Source, jobs: tuple[Job, ...]) -> None:

@@ -110,11 +110,9 @@ async def run_job(job: Job, results: Results, money: Money) -> AsyncGenerator[Re
         return
     partial = _Partial(results.partial(job.key), job)
     todo = [request for request in job.requests if request.query.qid not in partial.done]
-    policy = _policy(job, results, money)
     with partial.open() as file:
-        ledger = money.ledger if policy.pays else None
         async with (
-            Reranker(policy, ledger=ledger, run_id=money.run_id, trace=True) as reranker,
+            reranker_for(job, results, money) as reranker,
             aclosing(reranker.arerank_many(todo, ordered=False)) as rankings,
         ):
             async for ranking in rankings:
@@ -123,7 +121,7 @@ async def run_job(job: Job, results: Results, money: Money) -> AsyncGenerator[Re
     done = [partial.done[request.query.qid] for request in job.requests]
     _write(job, results, done)
     lacks = [each.lacking for each in done if each.lacking is not None]
-    computes = bool(policy.local)
+    computes = bool(job.policy.local)
     entry = Entry(
         job.digest,
         seconds=round(time.monotonic() - started, 3),
@@ -134,6 +132,16 @@ async def run_job(job: Job, results: Results, money: Money) -> AsyncGenerator[Re
     if not lacks:
         partial.path.unlink(missing_ok=True)
     results.complete(job.key, entry)
+
+
+def reranker_for(job: Job, results: Results, money: Money) -> Reranker:
+    """What asks the models of a job; real money is counted for the whole experiment.
+
+    Raises:
+        ConfigError: a model cannot be used.
+    """
+    policy = _policy(job, results, money)
+    return Reranker(policy, ledger=money.ledger if policy.pays else None, run_id=money.run_id, trace=True)
 
 
 def _policy(job: Job, results: Results, money: Money) -> Policy:
@@ -230,4 +238,4 @@ class _Partial:
         file.flush()
 
 
-__all__ = ["Done", "Money", "lacking", "missing", "run_job", "write_run"]
+__all__ = ["Done", "Money", "lacking", "missing", "reranker_for", "run_job", "write_run"]
