@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-slow test-torch test-vllm lint types imports check build clean help
+.PHONY: demo test test-slow test-torch test-vllm test-browser lint types imports check build clean help
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ demo: $(VENV)/.demo ## Re-rank real input with the embedded model and a real sma
 	@$(BIN)/listwise demo
 
 test: $(VENV)/.dev ## Run the tests (under 5 minutes, no network)
-	$(BIN)/python -m pytest -m 'not slow and not vllm and not torch' --numprocesses auto --maxprocesses 8
+	$(BIN)/python -m pytest -m 'not slow and not vllm and not torch and not browser' --numprocesses auto --maxprocesses 8
 
 test-slow: $(VENV)/.dev ## Run the slow tests: real servers, built wheels
 	$(BIN)/python -m pytest -m slow
@@ -52,6 +52,11 @@ test-torch: $(TORCH)/.ready ## Run the tests over real torch, sentence-transform
 
 test-vllm: $(VENV)/.dev ## Start a real vLLM on the CPU and re-rank through it
 	$(BIN)/python tests/vllm/run.py
+
+test-browser: $(VENV)/.dev ## Test the report page in headless Chromium (installs Debian's, where none is there)
+	@test -n "$$LISTWISE_CHROMIUM" || command -v chromium >/dev/null || command -v google-chrome >/dev/null \
+		|| (apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium)
+	$(BIN)/python -m pytest -m browser
 
 lint: $(VENV)/.dev ## Format and lint
 	$(BIN)/ruff format --check .

@@ -50,7 +50,7 @@ class Explanation:
 
     def lines(self) -> Iterator[str]:
         """A text for people."""
-        yield f"query {self.query.qid}: {self.query.text}"
+        yield f"query {_shown(self.query.qid)}: {_shown(self.query.text)}"
         where = "the LLM" if self.decision.route == "llm" else f"no LLM ({self.decision.route})"
         yield f"goes to {where}: {self.decision.reason}"
         if self.asked.signals:
@@ -77,8 +77,14 @@ class Explanation:
         if not model.told:
             yield "This router found no signal that tells gains apart: it expects the same of every query."
             return
+        told = model.reasons(self.asked.signals, best.option)
+        worth_a_word = [(name, added) for name, added in told if abs(added) >= LEAST_POINTS * POINT]
         yield ""
-        yield "Why not the mean gain:"
-        for name, added in model.reasons(self.asked.signals, best.option):
-            if abs(added) >= LEAST_POINTS * POINT:
-                yield f"  {added / POINT:+.1f} points: {MEANINGS.get(name, name)}"
+        yield "Why not the mean gain:" if worth_a_word else "That is about the mean gain."
+        for name, added in worth_a_word:
+            yield f"  {added / POINT:+.1f} points: {MEANINGS.get(name, name)}"
+
+
+def _shown(text: str) -> str:
+    """On one line, without what a terminal would obey."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())

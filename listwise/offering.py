@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import accumulate
 from math import inf, isinf
 
 from listwise.errors import ConfigError
 from listwise.estimating import REASONING_SHARE
 from listwise.policy import Policy
 from listwise.routing.gain import GainModel
-from listwise.routing.goals import Bar, Day, Dollars, Goal, Price, Share, Threshold
+from listwise.routing.goals import Bar, Day, Dollars, Goal, Price, Rate, Share, Threshold
 from listwise.routing.guarantee import guarantee
+from listwise.routing.knapsack import steps_of
 from listwise.routing.offers import FIRST_CHOICE, Offer, Option
 from listwise.routing.paced import Paced
 from listwise.routing.signals import Signals, tokens_of
@@ -26,8 +28,8 @@ from listwise.tiers import LlmTier
 from listwise.types import Usage
 
 AUTO_SHARE = 0.3
-"""The share of the queries that ``auto`` escalates where nothing says what a gain is worth: of those that the
-router was fitted on, and of others as many as look like them."""
+"""Of what it costs to escalate all in full: what ``auto`` spends where nothing says what a gain is worth, on
+queries such as the router was fitted on. Where the LLM has no price: the share of the queries that it escalates."""
 COUNTED = 20
 """Passages from the top whose length tells that of all."""
 PROMPT_TOKENS = 300
@@ -36,6 +38,10 @@ PASSAGE_TOKENS = 8
 """Tokens that frame a passage."""
 ANSWER_TOKENS = 4
 """Tokens of the answer that name a passage."""
+FULL = 100
+"""What the dearest of a query's offers costs, where costs are compared over queries."""
+TIE = 1 + 1e-9
+"""Above one, so that of equals none is taken."""
 
 
 class Offering:
@@ -113,7 +119,7 @@ def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal | None:
     if (policy.point_usd is not None or policy.pace) and not priced:
         raise ConfigError(f"{policy.llm} has no known price, so its gains cannot be weighed against it; give one")
     if isinstance(policy.escalate, float):
-        return Share(policy.escalate, most_gaining(model, policy.escalate))
+        return share_of(model, policy.escalate)
     if policy.pace:
         assert policy.budget_day_usd is not None
         cap, kept = nano_usd_down(policy.budget_day_usd), purse.ledger.caps(policy.account).get("day")
@@ -124,12 +130,53 @@ def goal_of(policy: Policy, offering: Offering, purse: Purse) -> Goal | None:
         return safe(model, policy.max_loss, policy.confidence)
     if policy.budget_total_usd is not None and priced:
         return Dollars(_left(purse, nano_usd_down(policy.budget_total_usd)))
+    return auto(model, policy.router, priced=priced)
+
+
+def share_of(model: GainModel, share: float) -> Share:
+    """Escalates a share of the queries."""
+    return Share(share, most_gaining(model, share) if model.told else None)
+
+
+def auto(model: GainModel, router: str, *, priced: bool) -> Rate | Threshold:
+    """What is done where nothing says what a gain is worth.
+
+    Args:
+        router: its name, for the error.
+        priced: whether dollars are known.
+
+    Raises:
+        ConfigError: the router tells nothing.
+    """
     if not model.told:
         raise ConfigError(
-            f"the router {policy.router} tells no query from another, so it cannot say which to escalate; set "
+            f"the router {router} tells no query from another, so it cannot say which to escalate; set "
             "escalate, point_usd or a budget, or fit one to more queries"
         )
-    return most_gaining(model, AUTO_SHARE)
+    return worthwhile(model, AUTO_SHARE) if priced else most_gaining(model, AUTO_SHARE)
+
+
+def worthwhile(model: GainModel, share: float) -> Rate:
+    """Spends a share of what escalating all in full costs, on such queries as the model was fitted on, where it is
+    expected to gain most."""
+
+    @cache
+    def least(priced: tuple[tuple[Option, int], ...]) -> float:
+        lines = [(option, cost, model.line(option).held_out) for option, cost in priced]
+        queries = len(lines[0][2])
+        offers = [[Offer(option, told[at][0], cost) for option, cost, told in lines] for at in range(queries)]
+        steps = sorted((step for each in offers for step in steps_of(each)), key=lambda step: -step.worth)
+        spent = accumulate(step.nano_usd for step in steps)
+        beyond = (step.worth for step, total in zip(steps, spent, strict=True) if total > share * queries * FULL)
+        return next(beyond, 0.0) * TIE
+
+    def must(offers: Sequence[Offer]) -> list[float]:
+        full = max(1, *(offer.nano_usd for offer in offers))
+        costs = [round(offer.nano_usd / full * FULL) for offer in offers]
+        rate = least(tuple(zip((offer.option for offer in offers), costs, strict=True)))
+        return [rate * cost for cost in costs]
+
+    return Rate(must, f"where {share:.0%} of what it costs to escalate all in full is spent")
 
 
 def most_gaining(model: GainModel, share: float) -> Threshold:

@@ -18,7 +18,7 @@ from listwise.errors import ConfigError
 from listwise.fusion import Fusion
 from listwise.models.base import LongPassages
 from listwise.models.rerank.naming import is_rerank_api
-from listwise.resources import did_you_mean, names, resource
+from listwise.resources import did_you_mean, shipped_or_own
 from listwise.settings import Cascade, Fallback, LlmSettings, StageSettings
 from listwise.spend.money import MOST_USD
 from listwise.spend.prices import is_simulated
@@ -95,7 +95,7 @@ class Policy(LlmSettings):
     escalate: Escalation = "auto"
     """Which queries the LLM ranks: ``never``, ``always``, ``auto`` (where the router expects enough of it), or the
     share of queries where it expects most for a dollar. A query that is ranked by itself is among the share if it
-    would be among those that the router was fitted on."""
+    would be among those that the router was fitted on; if that tells no query from another, by turns."""
     router: str = "default"
     """What predicts the gain: a fitted router of ours, or a file of your own (``listwise route fit``); a policy's
     file may name one beside it."""
@@ -104,7 +104,8 @@ class Policy(LlmSettings):
     (`listwise.routing.signals`)."""
     point_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     """Under ``auto``: what one point of nDCG@10 (0.01) on one query is worth in dollars. Where none of this, a
-    largest loss, a budget for the run or pacing says what to aim for, three in ten are escalated."""
+    largest loss, a budget for the run or pacing says what to aim for, three tenths of what escalating all costs in
+    full are spent, where they gain most."""
     max_loss: float | None = Field(default=None, gt=0, lt=1)
     """Under ``auto``: nDCG@10 that the mean over queries may lose against escalating every query."""
     confidence: float = Field(default=0.9, gt=0, lt=1)
@@ -298,7 +299,7 @@ class Policy(LlmSettings):
         if base is None or isinstance(base, Policy):
             start = {} if base is None else base.model_dump(exclude_unset=True)
             return cls._checked({**start, **settings}, "")
-        path = _policy_file(base)
+        path = shipped_or_own("routing", ".toml", base, "policy")
         written = _read_toml(path)
         beside = path.parent / str(written.get("router", ""))
         if beside.is_file():
@@ -328,16 +329,6 @@ def _describe(problem: Any) -> str:
     found = repr(problem["input"])
     shown = "" if "@" in found or "://" in found else f" (found {found})"  # an address may hold a key
     return f"{place}: {str(problem['msg']).removeprefix('Value error, ')}{shown}"
-
-
-def _policy_file(name: str | Path) -> Path:
-    if isinstance(name, str) and f"{name}.toml" in names("routing"):
-        return resource("routing", f"{name}.toml")
-    path = Path(name)
-    if not path.is_file():
-        known = ", ".join(file.removesuffix(".toml") for file in names("routing") if file.endswith(".toml"))
-        raise ConfigError(f"no policy {str(name)!r}: neither a file nor one of {known}")
-    return path
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -28,7 +28,9 @@ from listwise.routing.offers import Option
 from listwise.routing.router import Decision
 from listwise.routing.spellings import Spellings, said_of
 from listwise.spend.ledger import Ledger, MemoryLedger
+from listwise.spend.money import usd_of
 from listwise.spend.opening import open_ledger
+from listwise.spend.prices import Price
 from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
 from listwise.stages.cascade import Cascade
@@ -166,6 +168,20 @@ class Reranker:
                 while following in early:
                     yield early.pop(following)
                     following += 1
+
+    async def ascore(self, request: Request) -> Scored:
+        """Put a query through the stages before the LLM, and no further."""
+        tab = self._tab(request)
+        try:
+            with self._at_work():
+                return (await self._begin(request, tab)).scored
+        finally:
+            tab.close()
+
+    @property
+    def price(self) -> Price | None:
+        """Of the LLM of first choice; None where there is none, or nobody states one."""
+        return self._llm.first.price if self._llm is not None else None
 
     def plan(self, requests: Sequence[Request], **options: Any) -> Plan:
         """What re-ranking would take. See `aplan`."""
@@ -390,6 +406,7 @@ class Reranker:
         decision = decision or await self._steering.decide(scored)
         if decision.route == "empty":
             return ranking_of(scored, (), Receipt(request.query.qid, "empty", decision.reason, 0))
+        offer = decision.offer
         receipt = Receipt(
             qid=request.query.qid,
             route=decision.route,
@@ -398,6 +415,8 @@ class Reranker:
             local=self._cascade.name,
             stages=scored.stages,
             signal=decision.signal,
+            expected_gain=offer.gain if offer else None,
+            expected_usd=usd_of(offer.nano_usd) if offer else None,
             fallback="first_stage" if scored.stages and scored.scores is None else None,
             priced=self._cascade.priced,
             degraded=scored.degraded,

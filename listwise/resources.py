@@ -50,6 +50,36 @@ def resource(kind: Kind, name: str) -> Path:
     return folder(kind) / name
 
 
+def shipped(kind: Kind, suffix: str) -> tuple[str, ...]:
+    """The names of the files of a kind with such a suffix, without it."""
+    return tuple(name.removesuffix(suffix) for name in names(kind) if name.endswith(suffix))
+
+
+def shipped_or_own(
+    kind: Kind, suffix: str, name: str | Path, what: str, error: type[ConfigError] = ConfigError
+) -> Path:
+    """The file of a shipped name, or else a file of the user's own.
+
+    Args:
+        suffix: of shipped files; their names go without.
+        what: is looked for, as in "no router 'x'".
+        error: what to raise.
+
+    Raises:
+        ConfigError: there is neither; lists the names there are.
+    """
+    known = shipped(kind, suffix)
+    if name in known:
+        return resource(kind, f"{name}{suffix}")
+    path = Path(name)
+    if path.is_dir():
+        raise error(f"{path}: is a directory; a {what} is a {suffix} file")
+    if not path.is_file():
+        hint = did_you_mean(str(name), known)
+        raise error(f"no {what} {str(name)!r}: neither a file nor one of {', '.join(known)}{hint}")
+    return path
+
+
 def did_you_mean(name: str, known: tuple[str, ...]) -> str:
     """The end of an error message: the known name that is closest, if one is close."""
     close = get_close_matches(name, known, 1)

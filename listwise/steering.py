@@ -34,7 +34,7 @@ class Steering:
     def __init__(self, policy: Policy, llm: LlmTier | None, purse: Purse, *, scored: bool) -> None:
         self._purse = purse
         self._offering = Offering(GainModel.read(policy.router), llm, policy) if llm else None
-        self._depth = policy.llm_depth or policy.depth
+        self._depth = min(policy.depth, policy.llm_depth or policy.depth)
         self._router = Router(
             escalate=policy.escalate,
             goal=goal_of(policy, self._offering, purse) if self._offering else None,
@@ -103,7 +103,7 @@ class Steering:
             propensity=decision.propensity,
             predicted_gain=offer.gain if offer else None,
             predicted_nano_usd=offer.nano_usd if offer else None,
-            disagreement=disagreement(local, final) if receipt.ordered_by else None,
+            disagreement=disagreement(local, final) if receipt.ordered_by and not receipt.fallback else None,
             nano_usd=nano_usd,
             cache_hits=receipt.cache_hits,
         )
@@ -115,6 +115,8 @@ class Steering:
             return Decision("empty", "no candidates", propensity=0.0)
         if len(request.candidates) == 1:
             return Decision(self._router.stay, "a single candidate is ranked as it is", propensity=0.0)
+        if self._depth == 1 and self._router.has_llm:
+            return Decision(self._router.stay, "an LLM would read a single candidate", propensity=0.0)
         return None
 
     def _asked(self, scored: Scored) -> Asked:

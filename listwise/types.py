@@ -153,6 +153,11 @@ class Receipt:
     signal: float | None = None
     """The margin around rank 10 that the router saw, in standard deviations of the query's scores; a small one is
     an ambiguous query. None where nothing was scored."""
+    expected_gain: float | None = None
+    """What the router expected the LLM to gain in nDCG@10 over the local order, with what it chose; of a query that
+    stayed, with the best that it refused. None where it expected nothing, as under ``always``."""
+    expected_usd: Decimal | None = None
+    """What it expected that to cost."""
     calls: int = 0
     """Windows that were put to the LLM, answered by it or from the cache."""
     attempts: int = 0

@@ -25,7 +25,7 @@ def data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or fills the user's cache and ledger, sees the user's keys, or depends on the terminal's width."""
+    """No test reads or fills the user's cache and ledger, sees the user's keys, or how wide the terminal is."""
     monkeypatch.setenv("LISTWISE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LISTWISE_LEDGER", str(tmp_path / "ledger.db"))
     for provider in ("OPENAI", "ANTHROPIC", "VLLM", "COHERE", "JINA", "VOYAGE", "TEI"):

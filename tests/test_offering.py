@@ -8,10 +8,10 @@ import pytest
 
 from listwise import Candidate, Query, Request
 from listwise.errors import ConfigError
-from listwise.offering import Offering, goal_of
+from listwise.offering import Offering, goal_of, worthwhile
 from listwise.policy import Policy
 from listwise.routing.gain import GainModel
-from listwise.routing.goals import Day, Dollars, Price, Share, Threshold
+from listwise.routing.goals import Day, Dollars, Price, Rate, Share, Threshold
 from listwise.routing.offers import Offer, Option
 from listwise.spend.ledger import MemoryLedger
 from listwise.spend.purse import Purse
@@ -87,6 +87,14 @@ def test_a_cost_is_that_of_the_prompts_and_the_answer() -> None:
     assert sliding.nano_usd == (3 * 300 + 30 * (8 + 10)) * 1000 + 30 * 4 * 2000
 
 
+@pytest.mark.parametrize("strategy", ["sliding", "adaptive", "topdown", "setwise", "pointwise"])
+def test_deeper_options_and_longer_passages_cost_more(strategy: str) -> None:
+    made = offering(strategy=strategy)
+    short, long = ([offer.nano_usd for offer in made.of(scored(100, chars), {})] for chars in (40, 4000))
+    assert 0 < short[0] < short[1] <= short[2]
+    assert all(2 * few < many for few, many in zip(short, long, strict=True))
+
+
 def test_a_cost_is_not_above_what_a_query_may_cost() -> None:
     made = offers(offering(budget_usd="0.001"), 1000, margin=0.0)
     assert [offer.nano_usd for offer in made] == [820_000, 1_000_000, 1_000_000]
@@ -139,13 +147,14 @@ def goal(model: GainModel = DEEP, ledger: MemoryLedger | None = None, **settings
 @pytest.mark.parametrize(
     ("settings", "kind"),
     [
-        ({}, Threshold),
+        ({}, Rate),
+        ({"price": ()}, Threshold),
         ({"escalate": 0.2, "budget_total_usd": "1"}, Share),
         ({"point_usd": "0.001", "budget_total_usd": "1"}, Price),
         ({"max_loss": 0.01}, Threshold),
         ({"budget_total_usd": "1"}, Dollars),
         ({"pace": True, "budget_day_usd": "1"}, Day),
-        ({"budget_day_usd": "1"}, Threshold),
+        ({"budget_day_usd": "1"}, Rate),
         ({"escalate": "always"}, None),
         ({"escalate": "never", "budget_total_usd": "1"}, None),
         ({"margin": 0.2}, None),
@@ -156,14 +165,36 @@ def test_a_policy_makes_a_goal(settings: dict[str, Any], kind: type | None) -> N
     assert (made is None) if kind is None else isinstance(made, kind)
 
 
-def test_three_in_ten_are_escalated_by_what_is_read() -> None:
+def test_without_a_price_three_in_ten_are_escalated_by_what_is_read() -> None:
     """Of those that the router was fitted on, whether it reads a hundred, or ten because there are no more."""
     cases: list[tuple[int, dict[str, Any]]] = [(100, {}), (10, {}), (100, {"llm_depth": 20}), (30, {})]
-    for n, settings in cases:
+    for n, settings in [(n, {"price": (), **more}) for n, more in cases]:
         made, auto = offering(**settings), goal(**settings)
         choices = auto.choose_all([offers(made, n, margin=at / 10 - 0.01) for at in range(10)])
         assert [choice.offer is not None for choice in choices] == [True] * 3 + [False] * 7
         assert choices[0].reason.endswith("that 30% of the queries have which the router was fitted on")
+
+
+def test_three_tenths_of_the_money_go_where_it_gains_most() -> None:
+    """Ten points less gain for each unit of margin; the money of three in ten read in full. Reading 20 of 100 gains
+    nearly as much and costs about a fifth, so that all queries can have it, and one more."""
+    made, auto = offering(), goal()
+    queries = [offers(made, 100, margin=at / 10 - 0.01) for at in range(10)]
+    taken = [auto.one(each).offer for each in queries]
+    full = sum(each[-1].nano_usd for each in queries)
+    spent = sum(offer.nano_usd for offer in taken if offer)
+    assert 0.2 * full < spent <= 0.3 * full
+    assert {offer.option.depth for offer in taken if offer} == {20}
+    by_depth = sum(offer.gain for offer in taken if offer)
+    assert by_depth > sum(sorted(each[-1].gain for each in queries)[-3:]), "more than three in full"
+    assert auto.one(queries[0]).reason.endswith("where 30% of what it costs to escalate all in full is spent")
+
+
+def test_all_the_money_is_spent_on_what_gains_and_none_on_nothing() -> None:
+    made = offering()
+    queries = [offers(made, 100, margin=at / 10) for at in range(10)]
+    assert all(worthwhile(DEEP, 1.0).one(each).offer == each[-1] for each in queries)
+    assert not any(worthwhile(DEEP, 0.0).one(each).offer for each in queries[1:])
 
 
 def test_a_share_of_one_is_by_the_router_and_none_or_all_need_none() -> None:

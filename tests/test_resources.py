@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from listwise import resources
-from listwise.errors import ConfigError
-from listwise.resources import did_you_mean, folder, names, resource
+from listwise.errors import ConfigError, TemplateError
+from listwise.resources import did_you_mean, folder, names, resource, shipped, shipped_or_own
 
 
 def test_the_files_of_the_checkout_are_listed_and_found() -> None:
@@ -45,3 +45,21 @@ def test_a_file_that_is_not_there_is_refused_with_those_that_are(name: str) -> N
 def test_the_closest_name_is_offered_only_if_it_is_close() -> None:
     assert did_you_mean("rankgtp", ("rankgpt", "structured")) == "; did you mean 'rankgpt'?"
     assert did_you_mean("zzz", ("rankgpt", "structured")) == ""
+
+
+def test_a_shipped_name_goes_before_a_file_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("default", "own.json"):
+        (tmp_path / name).touch()
+    assert "default" in shipped("routing", ".json")
+    assert "balanced" not in shipped("routing", ".json")
+    assert shipped_or_own("routing", ".json", "default", "router") == resource("routing", "default.json")
+    for own in ("own.json", tmp_path / "default"):
+        assert shipped_or_own("routing", ".json", own, "router") == Path(own)
+
+
+def test_what_is_neither_shipped_nor_a_file_is_refused_with_what_is_shipped(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no policy 'balnced': neither a file nor one .* mean 'balanced'"):
+        shipped_or_own("routing", ".toml", "balnced", "policy")
+    with pytest.raises(TemplateError, match=r"is a directory; a template is a \.yaml file"):
+        shipped_or_own("prompts", ".yaml", tmp_path, "template", TemplateError)

@@ -127,9 +127,9 @@ async def ranked(reranker: Reranker, *queries: Request) -> list[Ranking]:
 async def test_auto_escalates_where_the_router_expects_most_of_it(gains: str) -> None:
     reranker = steered(router=gains)
     rankings = [await reranker.arerank(each) for each in requests(8)]
-    assert routes(rankings) == "LLLLLL.."
-    assert rankings[0].receipt.reason.startswith("reading 30 is expected to gain 11.0 points for $")
-    assert rankings[0].docids == tuple(f"d{at}" for at in reversed(range(30)))
+    assert routes(rankings) == "LLLLLLL."
+    assert rankings[0].receipt.reason.startswith("reading 20 is expected to gain 10.0 points for $")
+    assert rankings[0].docids == tuple(f"d{at}" for at in (*reversed(range(20)), *range(20, 30)))
     assert rankings[-1].docids[:3] == ("d0", "d1", "d2")
 
 
@@ -422,3 +422,52 @@ async def test_a_router_that_cannot_be_used_is_refused_before_any_call(
     with pytest.raises(ConfigError, match="tells no query from another"):
         steered(router=mute)
     assert routes(await ranked(steered(router=mute, escalate=0.4), *requests())).count("L") == 2
+
+
+async def test_a_share_of_queries_that_come_alone_is_one_though_nothing_tells_them_apart(
+    router: Callable[[GainModel], str],
+) -> None:
+    mute = router(gain_model(line(20, 0.1, held_out=[(0.1, 0.2)] * 20)))
+    for share, taken in ((0.0, 0), (0.3, 3), (1.0, 10)):
+        reranker = steered(router=mute, escalate=share)
+        rankings = [await reranker.arerank(each) for each in requests(10)]
+        assert routes(rankings).count("L") == taken
+        assert f"as on any query; {share:.0%} are escalated, by turns" in rankings[0].receipt.reason
+
+
+@pytest.mark.parametrize("settings", [{}, {"escalate": "always"}, {"escalate": 1.0}, {"margin": 9.0}])
+@pytest.mark.parametrize("depth", ["depth", "llm_depth"])
+async def test_an_llm_that_would_read_one_candidate_is_not_asked(
+    gains: str, depth: str, settings: dict[str, Any]
+) -> None:
+    given: dict[str, Any] = {**settings, depth: 1}
+    reranker = steered(router=gains, **given)
+    rankings = await ranked(reranker, *requests(2))
+    assert [ranking.receipt.route for ranking in rankings] == ["local", "local"]
+    assert rankings[0].receipt.reason == "an LLM would read a single candidate"
+    assert (await reranker.aplan(requests(2))).routes == {"local": 2}
+
+
+async def test_what_another_llm_made_of_a_query_says_nothing_of_the_one_asked(gains: str) -> None:
+    down = MemoryModel(ServerError("down", model="memory/model", retry_after_s=0.0))
+    reranker = steered([down, MemoryModel(answering, name="cheap")], router=gains, attempts=1)
+    [ranking] = await ranked(reranker, request_of(0))
+    assert (ranking.receipt.route, ranking.receipt.fallback) == ("llm", "llm")
+    note = notes(reranker)["q0"]
+    assert (note.tier, note.disagreement) == ("llm", None)
+    assert note.nano_usd > 0
+
+
+def test_an_explanation_obeys_nobody_and_says_where_there_is_little_to_say(gains: str) -> None:
+    with steered(router=gains, point_usd="1") as reranker:
+
+        def lines(text: str) -> list[str]:
+            asked = Request(Query("q\x1b[2J", text), request_of(0).candidates)
+            return list(reranker.explain([asked], asked.query.qid).lines())
+
+        assert lines("a\nb\x07")[0] == "query q [2J: a b"
+        assert lines("a")[-1] == "That is about the mean gain."
+        assert lines("a" + " b" * 9)[-2:] == [
+            "Why not the mean gain:",
+            "  -9.0 points: how many words the query has",
+        ]

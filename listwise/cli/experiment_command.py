@@ -9,6 +9,7 @@ import click
 SUBCOMMANDS = {
     "plan": "What an experiment would cost, system by system.",
     "run": "Run what is missing of an experiment, into one folder.",
+    "report": "A results folder as one page for people.",
 }
 
 
@@ -37,4 +38,5 @@ def command() -> None:
     Examples:
       listwise experiment plan eval/experiments/dl19.toml --data DIR
       listwise experiment run eval/experiments/dl19.toml --data DIR --yes
+      listwise experiment report results/dl19
     """

@@ -29,6 +29,24 @@ class Files:
     scores: str | None = None
 
 
+def check_places(*names: str | None) -> None:
+    """Whether files can be written where they are to go, before work begins that may cost money.
+
+    Raises:
+        ConfigError: one cannot be, or two are the same.
+    """
+    places = [Path(os.path.realpath(name)) for name in names if name is not None]
+    for path in places:
+        if path.is_dir():
+            raise ConfigError(f"{path}: it is a folder, not a file")
+        if not path.parent.is_dir():
+            raise ConfigError(f"{path}: there is no folder {path.parent}")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise ConfigError(f"{path}: it may not be written")
+    if len(set(places)) < len(places):
+        raise ConfigError("two outputs go to the same file")
+
+
 class Outputs:
     """Writes rankings in the order of their requests, as soon as those before them are there.
 

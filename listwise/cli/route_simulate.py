@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from listwise.eval.routing import Sample
     from listwise.eval.routing_budgets import Spent
-    from listwise.routing.gain import GainModel
     from listwise.routing.goals import Goal
 
 
@@ -73,16 +72,16 @@ def simulate(
       listwise route simulate --cases cases.jsonl --point 0.0002 --router router.json
     """
     from listwise.cli.screen import output
-    from listwise.routing.gain import GainModel
 
     aims = {"--escalate": share, "--point": point, "--max-loss": max_loss, "--budget-total": budget_total}
     given = [name for name, value in aims.items() if value is not None]
     if len(given) > 1:
         raise ConfigError(f"{' and '.join(given)} each say which queries are escalated: leave all but one out")
     found = read_samples(files, router, llms)
-    if given and given[0] in ("--point", "--budget-total") and not all(sample.nano_usd.any() for sample in found):
+    priced = all(sample.nano_usd.any() for sample in found)
+    if given and given[0] in ("--point", "--budget-total") and not priced:
         raise ConfigError(f"{given[0]} weighs gains against dollars, and the cases name none")
-    goal = _goal(GainModel.read(router), share, point, max_loss, confidence, budget_total)
+    goal = _goal(router, share, point, max_loss, confidence, budget_total, priced)
     name = f"{given[0]} {aims[given[0]]}" if given else "auto"
     most = None if budget_total is None else nano_usd_down(budget_total)
     results = {sample.llm: dict(_rows(sample, goal, name, most)) for sample in found}
@@ -96,18 +95,21 @@ def simulate(
 
 
 def _goal(
-    model: GainModel,
+    router: str,
     share: float | None,
     point: Decimal | None,
     max_loss: float | None,
     confidence: float,
     budget_total: Decimal | None,
+    priced: bool,
 ) -> Goal:
-    from listwise.offering import AUTO_SHARE, most_gaining, safe
-    from listwise.routing.goals import Dollars, Price, Share
+    from listwise.offering import auto, safe, share_of
+    from listwise.routing.gain import GainModel
+    from listwise.routing.goals import Dollars, Price
 
+    model = GainModel.read(router)
     if share is not None:
-        return Share(share, most_gaining(model, share))
+        return share_of(model, share)
     if point is not None:
         return Price(nano_usd_down(point))
     if max_loss is not None:
@@ -115,7 +117,7 @@ def _goal(
     if budget_total is not None:
         left = nano_usd_down(budget_total)
         return Dollars(lambda: left)
-    return most_gaining(model, AUTO_SHARE)
+    return auto(model, router, priced=priced)
 
 
 def _rows(sample: Sample, goal: Goal, name: str, most: int | None) -> Iterator[tuple[str, Spent]]:

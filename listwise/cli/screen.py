@@ -91,6 +91,8 @@ def served(scorer: str, calls: int, cached: int, search_units: int, input_tokens
 class Totals:
     """Sums over receipts."""
 
+    what: str = "queries"
+    """What there is a receipt of."""
     routes: Counter[str] = field(default_factory=Counter)
     numbers: dict[str, Counter[str]] = field(default_factory=lambda: {route: Counter() for route in ROUTES})
     usd: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(ROUTES, Decimal(0)))
@@ -186,7 +188,7 @@ class _Bar(_Follower):
             TextColumn("re-ranking"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("queries"),
+            TextColumn(totals.what),
             TextColumn("{task.fields[spent]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -217,7 +219,7 @@ class _Lines(_Follower):
         if now - self._last < LINE_EVERY_S:
             return
         self._last = now
-        line = f"listwise: {self._done} of {self._total or '?'} queries, {self._totals.spent}"
+        line = f"listwise: {self._done} of {self._total or '?'} {self._totals.what}, {self._totals.spent}"
         if self._total:
             left = (now - self._started) / self._done * (self._total - self._done)
             line += f", about {left:.0f} s left"
@@ -231,7 +233,7 @@ def show_totals(totals: Totals) -> None:
     """The table at the end of a run."""
     table = Table(box=None, pad_edge=False)
     table.add_column("route")
-    columns = ("queries", "calls", "input tok", "output tok", "USD", "hits", "repairs", "retries")
+    columns = (totals.what, "calls", "input tok", "output tok", "USD", "hits", "repairs", "retries")
     for column in columns:
         table.add_column(column, justify="right")
     shown = [route for route in ROUTES if totals.routes[route]]
@@ -246,14 +248,15 @@ def show_totals(totals: Totals) -> None:
             usd = dollars(stage.usd) if totals.priced else "no price"
             line = served(scorer, stage.calls, stage.cached, stage.search_units, stage.input_tokens, usd)
             screen.print(f"of that {line}", soft_wrap=True)
-    screen.print(f"{sum(totals.routes.values())} queries in {totals.seconds:.2f} s")
+    screen.print(f"{sum(totals.routes.values())} {totals.what} in {totals.seconds:.2f} s")
     if totals.simulated:
         screen.print(
-            f"simulation, {totals.simulated} queries: no LLM was asked; orders, tokens and dollars are made up",
+            f"simulation, {totals.simulated} {totals.what}: no LLM was asked; "
+            "orders, tokens and dollars are made up",
             style="bold yellow",
         )
     for tier, count in totals.fallbacks.items():
-        screen.print(f"fell back, {count} queries: {_TIERS[tier]}", style="yellow")
+        screen.print(f"fell back, {count} {totals.what}: {_TIERS[tier]}", style="yellow")
     if totals.echoed:
         screen.print(
             f"echoed: {totals.echoes} of {totals.ordered} windows came back in the order shown; "
@@ -264,7 +267,7 @@ def show_totals(totals: Totals) -> None:
         for alike in sorted(all_said.values(), key=lambda alike: -alike.total())[:SHOWN_DEGRADED]:
             ((what, _),) = alike.most_common(1)
             such = "" if len(alike) == 1 else "such as "
-            screen.print(f"{word}, {alike.total()} queries: {such}{what}", style="yellow")
+            screen.print(f"{word}, {alike.total()} {totals.what}: {such}{what}", style="yellow")
 
 
 def _row(totals: Totals, routes: list[str]) -> list[str]:

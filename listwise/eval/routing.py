@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from listwise.errors import InputError
 from listwise.eval.measures import Interval, bootstrap
 from listwise.offering import PASSAGE_TOKENS, PROMPT_TOKENS
-from listwise.routing.cases import Case, Outcome
+from listwise.routing.cases import LOG, Case, Outcome
 from listwise.routing.crossfit import BINS, calibration_error
 from listwise.routing.gain import GainModel
 from listwise.routing.offers import Offer, Option
@@ -136,7 +136,7 @@ def samples(cases: Sequence[Case], model: GainModel) -> list[Sample]:
     """
     if not cases:
         raise InputError("there are no routing cases")
-    if any(case.weight != 1 for case in cases):
+    if any(case.collection == LOG or case.weight != 1 for case in cases):
         raise InputError("there are cases from the log of routes: what they reached is not known, only estimated")
     by_llm: dict[str, dict[tuple[str, str], list[Case]]] = {}
     for case in cases:

@@ -3,24 +3,37 @@ judgements."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, NamedTuple
 
 from listwise.eval.measures import evaluate
 from listwise.eval.simulate import Prior, replay
-from listwise.formats.trec import Qrels, Run, Scored
+from listwise.formats.trec import Qrels, Run
+from listwise.formats.trec import Scored as Ranked
 from listwise.policy import Policy
 from listwise.reranker import Reranker
-from listwise.routing.cases import Case, Outcome
+from listwise.routing.cases import LOG, Case, Outcome
+from listwise.routing.disagreement import disagreement
 from listwise.routing.exploration import labels
 from listwise.routing.offers import FIRST_CHOICE, Option
-from listwise.routing.signals import Signals
 from listwise.spend.money import nano_usd_up
+from listwise.spend.prices import Price
+from listwise.spend.purse import Purse
 from listwise.spend.routes import Routed
+from listwise.stages.scored import Scored
 from listwise.strategies import make
-from listwise.types import Ranking, Request
+from listwise.streams import at_once
+from listwise.types import Ranking, Request, WindowTrace
 
 MEASURE = "nDCG@10"
+_NO_AIM: Mapping[str, Any] = {
+    "margin": None,
+    "point_usd": None,
+    "max_loss": None,
+    "pace": False,
+    "explore": 0.0,
+}
 
 
 async def asked(
@@ -29,32 +42,36 @@ async def asked(
     qrels: Qrels,
     options: Sequence[Option],
     collection: str = "",
-    said: Callable[[str], None] = lambda line: None,
+    told: Callable[[Ranking], None] = lambda ranking: None,
 ) -> list[Case]:
-    """Cases of judged queries, each ranked by the policy's LLM once for each option. It is paid for, through the
-    policy's cache and under its budgets; ``said`` is told how far it got."""
-    judged = [request for request in requests if request.query.qid in qrels]
-    signals, local = await _local(policy, judged)
-    base = _ndcg(local, qrels)
-    reached: list[tuple[Option, Mapping[str, float], Mapping[str, int]]] = []
-    for option in options:
-        deep = Policy.of(policy, escalate="always", llm_depth=option.depth, votes=option.votes)
-        async with Reranker(deep) as reranker:
-            rankings = [each async for each in reranker.arerank_many(judged)]
-        spent = sum((each.receipt.usd for each in rankings), Decimal(0))
-        said(f"depth {option.depth}, votes {option.votes}: {len(rankings)} queries ranked, ${spent:.4f}")
-        costs = {each.query.qid: nano_usd_up(each.receipt.usd) for each in rankings}
-        reached.append((option, _ndcg(rankings, qrels), costs))
+    """Cases of judged queries, each ranked by the policy's LLM once for each option.
+
+    It is paid for, through the policy's cache and under its budgets, all of it as one run. Queries that the LLM of
+    first choice did not rank every time, because it failed or money was short, make no case.
+
+    Args:
+        told: of each ranking, as soon as it is there.
+    """
+    judged, policies = judged_among(requests, qrels), [_deep(policy, option) for option in options]
+    async with Reranker(_ruled(policy, escalate="always")) as books:
+        local = await _scored(policy, judged, books.purse)
+        base = _measured({qid: _order(scored) for qid, scored in local.items()}, qrels)
+        reached = [await _asked(deep, judged, books.purse, told) for deep in policies]
+    ndcg = [_measured({qid: one.docids for qid, one in by_query.items()}, qrels) for by_query in reached]
     return [
         Case(
             qid,
-            signals[qid],
+            scored.signals,
             base[qid],
-            tuple(Outcome(option, ndcg[qid], costs[qid]) for option, ndcg, costs in reached),
+            tuple(
+                Outcome(option, measured[qid], by_query[qid].nano_usd, _differ(scored, by_query[qid].docids))
+                for option, measured, by_query in zip(options, ndcg, reached, strict=True)
+            ),
             collection,
             (policy.llm or "").partition(",qrels=")[0],
         )
-        for qid in signals
+        for qid, scored in local.items()
+        if all(qid in by_query for by_query in reached)
     ]
 
 
@@ -67,84 +84,146 @@ async def recorded(
     collection: str = "",
 ) -> list[Case]:
     """Cases of judged queries that LLMs ranked elsewhere: their runs, by name, are taken for their opinion of every
-    window that the policy's strategy asks. Nothing is asked or spent."""
-    judged = [request for request in requests if request.query.qid in qrels]
-    signals, local = await _local(policy, judged)
-    base = _ndcg(local, qrels)
+    window that the policy's strategy asks. No LLM is asked. A query that a run does not have makes no case."""
+    local = await _scored(policy, judged_among(requests, qrels), None)
+    base = _measured({qid: _order(scored) for qid, scored in local.items()}, qrels)
     cases = []
     for name, run in runs.items():
+        ranked = {qid: scored for qid, scored in local.items() if run.get(qid)}
         reached = []
         for option in options:
             measures = policy.measures
             measures["depth"] = option.depth
             strategy = make(policy.strategy, **measures)
             orders = {}
-            for ranking in local:
-                docids = tuple(each.docid for each in ranking.candidates)
-                prior = Prior(ranking.query.qid, docids, _scores(ranking))
-                held = [each.docid for each in run.get(ranking.query.qid, ())]
-                orders[ranking.query.qid] = replay(strategy, prior, held or docids).docids
-            reached.append((option, _measured(orders, qrels)))
+            for qid, scored in ranked.items():
+                docids, within = _order(scored), len(scored.order)
+                scores = scored.prior_scores(within)
+                prior = Prior(qid, docids[:within], None if scores is None else tuple(scores))
+                played = replay(strategy, prior, [each.docid for each in run[qid]])
+                orders[qid] = (*played.docids, *docids[within:])
+            reached.append((option, _measured(orders, qrels), orders))
         cases += [
             Case(
                 qid,
-                signals[qid],
+                scored.signals,
                 base[qid],
-                tuple(Outcome(option, ndcg[qid]) for option, ndcg in reached),
+                tuple(
+                    Outcome(option, ndcg[qid], 0, _differ(scored, orders[qid])) for option, ndcg, orders in reached
+                ),
                 collection,
                 name,
             )
-            for qid in signals
+            for qid, scored in ranked.items()
         ]
     return cases
 
 
 def logged(log: Iterable[Routed], gain_per_disagreement: float) -> list[Case]:
     """Cases without judgements: of queries in the log of routes that an LLM ranked. What it gained is taken to be
-    in proportion to how much it disagreed with the local order. All count as one option, the deepest."""
+    in proportion to how much it disagreed with the local order. All count as one option, the deepest.
+
+    A query that comes again, which is one with the same signals, is the same query: fits count it once, and do not
+    take it for new where they look at what they were not fitted to.
+    """
     found = list(labels(log, gain_per_disagreement))
     if not found:
         return []
-    deepest = max(label.option.depth for label in found)
-    option = Option(FIRST_CHOICE, deepest)
+    option = Option(FIRST_CHOICE, max(label.option.depth for label in found))
+    names: dict[object, str] = {}
     return [
         Case(
-            f"{label.qid} #{at}",
+            names.setdefault(tuple(sorted(label.signals.items())) or label.qid, f"{label.qid} #{len(names)}"),
             label.signals,
             0.0,
             (Outcome(option, label.gain, label.nano_usd or 0),),
-            "the log of routes",
+            LOG,
             "",
             label.weight,
         )
-        for at, label in enumerate(found)
+        for label in found
     ]
 
 
-async def _local(policy: Policy, requests: Sequence[Request]) -> tuple[dict[str, Signals], list[Ranking]]:
-    """The signals of each query, and its local ranking."""
-    quiet = Policy.of(policy, escalate="never", ledger="off")
-    async with Reranker(quiet) as reranker:
-        rankings = [each async for each in reranker.arerank_many(requests)]
-        signals = {
-            each.query.qid: (await reranker.aexplain([each], each.query.qid)).asked.signals for each in requests
-        }
-    return signals, rankings
+def judged_among(requests: Iterable[Request], qrels: Qrels) -> list[Request]:
+    """Those of which it can be told what an LLM gains: judged, with something to put in order."""
+    return [each for each in requests if each.query.qid in qrels and len(each.candidates) > 1]
 
 
-def _scores(ranking: Ranking) -> tuple[float, ...] | None:
-    scores = ranking.local_scores or [each.score for each in ranking.candidates]
-    known = [score for score in scores if score is not None]
-    return tuple(known) if len(known) == len(scores) else None
+class _Reached(NamedTuple):
+    """What the LLM made of one query."""
+
+    docids: tuple[str, ...]
+    nano_usd: int
+    """What it costs to ask for the first time, wherever the answers came from."""
 
 
-def _ndcg(rankings: Iterable[Ranking], qrels: Qrels) -> Mapping[str, float]:
-    return _measured({each.query.qid: [one.docid for one in each.candidates] for each in rankings}, qrels)
+def _deep(policy: Policy, option: Option) -> Policy:
+    """What asks for an option. One vote leaves it to the policy how many are held, as it does in a router."""
+    votes = {} if option.votes == 1 else {"votes": option.votes}
+    return _ruled(policy, escalate="always", llm_depth=option.depth, **votes)
+
+
+async def _asked(
+    policy: Policy, requests: Sequence[Request], books: Purse, told: Callable[[Ranking], None]
+) -> dict[str, _Reached]:
+    """By qid, of the queries that the LLM of first choice ranked."""
+    found = {}
+    async with (
+        Reranker(policy, ledger=books.ledger, run_id=books.run, trace=True) as reranker,
+        aclosing(reranker.arerank_many(requests, ordered=False)) as rankings,
+    ):
+        async for ranking in rankings:
+            told(ranking)
+            if ranking.receipt.ordered_by and ranking.receipt.fallback is None:
+                costs = sum(_nano_usd(window, reranker.price) for window in ranking.windows)
+                found[ranking.query.qid] = _Reached(ranking.docids, costs)
+    return found
+
+
+def _nano_usd(window: WindowTrace, price: Price | None) -> int:
+    return price.cost(window.usage) if window.cached and price else nano_usd_up(window.usd)
+
+
+async def _scored(policy: Policy, requests: Sequence[Request], books: Purse | None) -> dict[str, Scored]:
+    """Each query after the stages before the LLM, by qid.
+
+    Args:
+        books: what these cost is counted there; by default as the policy says.
+    """
+    quiet = _ruled(policy, escalate="never", llm=None, fallback=())
+    ledger, run = (books.ledger, books.run) if books else (None, None)
+    async with Reranker(quiet, ledger=ledger, run_id=run) as reranker:
+
+        async def works() -> AsyncGenerator[Coroutine[Any, Any, Scored], None]:
+            for request in requests:
+                yield reranker.ascore(request)
+
+        async with aclosing(at_once(works(), policy.concurrency)) as finished:
+            done = {at: scored async for at, scored in finished}
+    return {request.query.qid: done[at] for at, request in enumerate(requests)}
+
+
+def _ruled(policy: Policy, **settings: Any) -> Policy:
+    """The policy without what it aims for, so that it may say itself which queries go where."""
+    return Policy.of(policy, **{**_NO_AIM, **settings})
+
+
+def _order(scored: Scored) -> tuple[str, ...]:
+    """All candidates in the local order."""
+    candidates = scored.request.candidates
+    return tuple(candidates[at].docid for at in (*scored.order, *range(len(scored.order), len(candidates))))
+
+
+def _differ(scored: Scored, docids: Sequence[str]) -> float:
+    return disagreement(_order(scored), docids)
 
 
 def _measured(orders: Mapping[str, Sequence[str]], qrels: Qrels) -> Mapping[str, float]:
+    if not orders:
+        return {}
     run = {
-        qid: [Scored(docid, -float(at), at + 1) for at, docid in enumerate(docids)]
+        qid: [Ranked(docid, -float(at), at + 1) for at, docid in enumerate(docids)]
         for qid, docids in orders.items()
     }
     (measured,) = evaluate(run, {qid: qrels[qid] for qid in orders}, [MEASURE])

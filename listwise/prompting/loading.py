@@ -12,7 +12,7 @@ from listwise.calls import PromptForm
 from listwise.errors import TemplateError
 from listwise.prompting.problems import examine
 from listwise.prompting.template import Template
-from listwise.resources import did_you_mean, names, resource
+from listwise.resources import shipped, shipped_or_own
 
 LARGEST_FILE_BYTES = 1 << 20
 _SUFFIX = ".yaml"
@@ -27,7 +27,7 @@ _ANSWERS: Mapping[PromptForm, str] = {
 
 def template_names() -> tuple[str, ...]:
     """The names of the templates that are shipped."""
-    return tuple(name.removesuffix(_SUFFIX) for name in names("prompts") if name.endswith(_SUFFIX))
+    return shipped("prompts", _SUFFIX)
 
 
 def load_template(name_or_path: str | Path) -> Template:
@@ -87,18 +87,7 @@ def template_path(name_or_path: str | Path) -> Path:
     Raises:
         TemplateError: there is neither; lists the names there are.
     """
-    known = template_names()
-    if name_or_path in known:
-        return resource("prompts", f"{name_or_path}{_SUFFIX}")
-    path = Path(name_or_path)
-    if path.is_dir():
-        raise TemplateError(f"{path}: is a directory; a template is a YAML file")
-    if not path.is_file():
-        hint = did_you_mean(str(name_or_path), known)
-        raise TemplateError(
-            f"no template {str(name_or_path)!r}: neither a file nor one of {', '.join(known)}{hint}"
-        )
-    return path
+    return shipped_or_own("prompts", _SUFFIX, name_or_path, "template", TemplateError)
 
 
 def _read(path: Path) -> Any:

@@ -3,7 +3,8 @@
 A file of cases is JSON lines, one a query and LLM:
 
     {"qid": "1", "collection": "dl21", "llm": "sim/strong", "signals": {"margin": 0.2, ...}, "local": 0.61,
-     "options": [{"tier": "llm", "depth": 20, "votes": 1, "ndcg": 0.72, "nano_usd": 5200000}, ...]}
+     "options": [{"tier": "llm", "depth": 20, "votes": 1, "ndcg": 0.72, "nano_usd": 5200000, "disagreement": 0.4},
+                 ...]}
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any
 
 from listwise.errors import InputError
 from listwise.routing.offers import FIRST_CHOICE, Option
 from listwise.routing.signals import Signals
+
+MOST = 1e12
+"""No signal or weight is larger."""
+LEAST_WEIGHT = 1e-6
+LOG = "the log of routes"
+"""The collection of cases whose gains are estimates, and of which nobody knows what they reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,8 @@ class Outcome:
     option: Option
     ndcg: float
     nano_usd: int = 0
+    disagreement: float | None = None
+    """With the local order (`listwise.routing.disagreement`), where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class Case:
                 "votes": each.option.votes,
                 "ndcg": round(each.ndcg, 6),
                 "nano_usd": each.nano_usd,
+                **({} if each.disagreement is None else {"disagreement": round(each.disagreement, 6)}),
             }
             for each in self.outcomes
         ]
@@ -107,11 +116,11 @@ def _case(line: dict[str, Any]) -> Case:
     return Case(
         str(line["qid"]),
         {str(name): _number(value, name) for name, value in line["signals"].items()},
-        _number(line["local"], "local"),
+        _number(line["local"], "local", 0, 1),
         outcomes,
         str(line.get("collection", "")),
         str(line.get("llm", "")),
-        _number(line.get("weight", 1.0), "weight", above=0.0),
+        _number(line.get("weight", 1.0), "weight", LEAST_WEIGHT),
     )
 
 
@@ -121,12 +130,18 @@ def _outcome(told: dict[str, Any]) -> Outcome:
         _whole(told["depth"], "depth", 1),
         _whole(told.get("votes", 1), "votes", 1),
     )
-    return Outcome(option, _number(told["ndcg"], "ndcg"), _whole(told.get("nano_usd", 0), "nano_usd", 0))
+    differs = told.get("disagreement")
+    return Outcome(
+        option,
+        _number(told["ndcg"], "ndcg", 0, 1),
+        _whole(told.get("nano_usd", 0), "nano_usd", 0),
+        None if differs is None else _number(differs, "disagreement", 0, 1),
+    )
 
 
-def _number(value: object, name: str, above: float = -inf) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < inf:
-        raise ValueError(f"{name} is {value!r}: no number, or none that it can be")
+def _number(value: object, name: str, least: float = -MOST, most: float = MOST) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}: no number from {least:g} to {most:g}")
     return float(value)
 
 

@@ -16,6 +16,8 @@ from listwise.routing.offers import Option
 from listwise.spend.routes import Routed
 
 DAY_S = 86_400.0
+LEAST_S = 3600.0
+"""Seconds of a log by which a day can be told."""
 
 
 def explores(seed: int, qid: str, share: float) -> bool:
@@ -46,16 +48,6 @@ def weight(propensity: float) -> float:
     return 1 / propensity
 
 
-def extra_nano_usd(stays: Iterable[int], share: float) -> float:
-    """What exploration is expected to cost, in billionths of a dollar.
-
-    Args:
-        stays: for each query that would stay local, what the option that exploration would take costs.
-        share: of them that is explored.
-    """
-    return share * sum(stays)
-
-
 @dataclass(frozen=True, slots=True)
 class Explored:
     """What exploration did and costs, by the log."""
@@ -69,7 +61,7 @@ class Explored:
     """Expected, over all queries: each of those that the rule leaves adds its propensity times its predicted
     cost."""
     nano_usd_a_day: float | None
-    """The same at the pace of the log; None where the log spans no time."""
+    """The same at the pace of the log; None where the log spans less than an hour."""
 
 
 def explored(log: Sequence[Routed]) -> Explored:
@@ -83,7 +75,7 @@ def explored(log: Sequence[Routed]) -> Explored:
         explored=len(taken),
         spent_nano_usd=sum(note.nano_usd for note in taken),
         nano_usd_a_query=expected / len(log) if log else 0.0,
-        nano_usd_a_day=expected * DAY_S / span_s if span_s else None,
+        nano_usd_a_day=expected * DAY_S / span_s if span_s >= LEAST_S else None,
     )
 
 

@@ -15,6 +15,7 @@ from listwise.errors import InputError
 from listwise.routing.cases import Case
 from listwise.routing.crossfit import (
     FOLDS,
+    LEAST_QUERIES,
     Data,
     Floats,
     calibration_error,
@@ -23,6 +24,7 @@ from listwise.routing.crossfit import (
     interval,
     ridge,
 )
+from listwise.routing.disagreement import GAIN_PER_DISAGREEMENT
 from listwise.routing.gain import FURTHEST, GainModel, Line, Signal, Skill, along
 from listwise.routing.offers import Option
 from listwise.routing.reference import Reference
@@ -76,6 +78,7 @@ def fit(
     scorer: str,
     note: str = "",
     names: Sequence[str] | None = None,
+    gain_per_disagreement: float | None = None,
     seed: int = 0,
 ) -> Fit:
     """Fit a gain model.
@@ -83,6 +86,8 @@ def fit(
     Args:
         cases: all with the same options; several of one query (other LLMs, other seeds) are averaged.
         names: of the signals to use; by default `CORE`, or, of `MANY` queries, all.
+        gain_per_disagreement: kept for `listwise.routing.drift`, which tells by it what queries gain later; by
+            default what the cases say, as far as their disagreement is known.
         seed: of folds and resamples.
 
     Raises:
@@ -128,6 +133,7 @@ def fit(
             error=round(calibration_error(predicted.mean(axis=1), real), 5),
         ),
         gain_error=_kept(_standard_error(data)),
+        gain_per_disagreement=_kept(_worth(cases) if gain_per_disagreement is None else gain_per_disagreement),
     )
     return Fit(
         model,
@@ -190,6 +196,22 @@ def _standard_error(data: Data) -> float:
         return 0.0
     squares = (weights * (gains - np.average(gains, weights=weights))) ** 2
     return float(np.sqrt(squares.sum() / (count - 1) / count))
+
+
+def _worth(cases: Sequence[Case]) -> float:
+    """What a unit of disagreement gains: the ratio of the means, by which what is told from disagreement has the
+    mean that was measured; `GAIN_PER_DISAGREEMENT` where too few queries are known to tell."""
+    known = [
+        (case.weight * case.gain(outcome), case.weight * outcome.disagreement)
+        for case in cases
+        for outcome in case.outcomes
+        if outcome.disagreement is not None
+    ]
+    queries = {case.query for case in cases if any(each.disagreement is not None for each in case.outcomes)}
+    gained, differed = (sum(column) for column in zip(*known, strict=True)) if known else (0.0, 0.0)
+    if len(queries) < LEAST_QUERIES or differed <= 0:
+        return GAIN_PER_DISAGREEMENT
+    return min(1.0, max(0.0, gained / differed))
 
 
 def _slope(predicted: Floats, data: Data) -> float:

@@ -18,7 +18,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from listwise.errors import ConfigError
-from listwise.resources import names, resource
+from listwise.resources import shipped_or_own
 from listwise.routing.disagreement import GAIN_PER_DISAGREEMENT
 from listwise.routing.drift import Fitted
 from listwise.routing.offers import Option
@@ -204,7 +204,7 @@ class GainModel(_Frozen):
         Raises:
             ConfigError: there is none, or it cannot be read as one.
         """
-        path = _file(name)
+        path = shipped_or_own("routing", ".json", name, "router")
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as error:
@@ -228,13 +228,3 @@ def along(curve: Sequence[tuple[float, float]], place: float) -> float:
 
 def _sum(line: Line, standard: list[float]) -> float:
     return line.mean + sum(weight * value for weight, value in zip(line.weights, standard, strict=False))
-
-
-def _file(name: str | Path) -> Path:
-    if isinstance(name, str) and f"{name}.json" in names("routing"):
-        return resource("routing", f"{name}.json")
-    path = Path(name)
-    if not path.is_file():
-        known = ", ".join(file.removesuffix(".json") for file in names("routing") if file.endswith(".json"))
-        raise ConfigError(f"no router {str(name)!r}: neither a file nor one of {known}")
-    return path

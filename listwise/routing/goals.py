@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from math import isinf
 from typing import NamedTuple, Protocol
 
 from listwise.errors import LedgerFailed
+from listwise.log import get_logger
 from listwise.routing.decisions import POINT, at_price, by_share, most_gain
 from listwise.routing.dual import OnlineBudget
 from listwise.routing.knapsack import allot
 from listwise.routing.offers import Offer, Option
 from listwise.routing.paced import Paced
-from listwise.spend.money import usd_of
+from listwise.spend.money import plain, usd_of
 from listwise.spend.routes import Why
+
+_log = get_logger(__name__)
 
 
 class Choice(NamedTuple):
@@ -131,22 +135,51 @@ class Price(_Alone):
         )
 
 
+class Rate(_Alone):
+    """Takes the offer whose gain is furthest above what its cost must bring; where nothing is known, in any case.
+
+    Args:
+        must: tells for a query's offers, in their order, which gain each must bring, in nDCG@10.
+        why: when it must, as in "where half of the money is spent".
+    """
+
+    def __init__(self, must: Callable[[Sequence[Offer]], Sequence[float]], why: str) -> None:
+        self._must, self._why = must, why
+
+    def one(self, offers: Sequence[Offer]) -> Choice:
+        """See `Goal`."""
+        must = dict(zip(offers, self._must(offers), strict=True))
+        best = min(offers, key=lambda offer: (must[offer] - offer.gain, offer.nano_usd, offer.option))
+        if not best.known:
+            return Choice(best, "gain", expected(best))
+        taken = best if best.gain > must[best] else None
+        than = f"{'more' if taken else 'no more'} than the {must[best] / POINT:.1f} that so much must bring"
+        return Choice(taken, "gain", f"{expected(best)}, {than} {self._why}")
+
+
 class Share(_Alone):
     """Escalates a share of the queries: those first of which nothing is known, then where a dollar gains most.
 
     Args:
         share: of the queries that are known together.
-        alone: for a query that comes alone.
+        alone: for a query that comes alone; None where nothing tells queries apart: then it is their turn that
+            counts.
     """
 
     needs_all = gains_by_all = True
 
-    def __init__(self, share: float, alone: Threshold) -> None:
+    def __init__(self, share: float, alone: Threshold | None) -> None:
         self._share, self._alone = share, alone
+        self._came = 0
 
     def one(self, offers: Sequence[Offer]) -> Choice:
         """What is chosen for a query that comes alone."""
-        return self._alone.one(offers)
+        if self._alone is not None:
+            return self._alone.one(offers)
+        before, self._came = self._came, self._came + 1
+        best, turn = _best(offers), int(self._came * self._share + 0.5) > int(before * self._share + 0.5)
+        told = f"{expected(best)}, as on any query; {self._share:.0%} are escalated, by turns"
+        return Choice(best if turn else None, "gain", told)
 
     def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
         """See `Goal.choose_all`."""
@@ -168,19 +201,19 @@ class Dollars:
     those that come one by one, by a price that is learnt on the way.
 
     Args:
-        left: tells the nano-dollars that are left.
+        left: tells the nano-dollars that are left. A stream has those that are left in the beginning, less what
+            `settled` is told.
     """
 
     needs_all, gains_by_all = False, True
 
     def __init__(self, left: Callable[[], int]) -> None:
         self._left = left
-        self._online: OnlineBudget | None = None
+        self._online = OnlineBudget(left())
         self._open = Counter[Offer]()
 
     async def choose(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal.choose`."""
-        self._online = self._online or OnlineBudget(self._left())
         left = self._online.left
         taken = self._online.decide(offers)
         if taken:
@@ -199,10 +232,10 @@ class Dollars:
 
     def settled(self, offer: Offer | None, nano_usd: int) -> None:
         """See `Goal.settled`."""
-        if self._online is None:
-            return
         if offer is not None and self._open[offer]:
             self._open[offer] -= 1
+            if not self._open[offer]:
+                del self._open[offer]
             self._online.spent(offer, nano_usd)
         else:
             self._online.committed += nano_usd
@@ -221,14 +254,20 @@ class Day:
 
     async def choose(self, offers: Sequence[Offer]) -> Choice:
         """See `Goal.choose`."""
-        taken = await self._paced.decide(offers)
+        try:
+            taken = await self._paced.decide(offers)
+        except LedgerFailed as error:
+            _log.warning("nothing is escalated while pacing has no ledger", why=str(error))
+            return Choice(None, "budget", f"{expected(_best(offers))}: {error}")
         price = self._paced.pacer.price
-        asked = f"the day's price of {price / POINT:.3g} points a dollar" if price else "the day's budget allows"
+        points = _short(Decimal(price / POINT), 3)
+        asked = f"the day's price of {points} points a dollar" if price else "the day's budget allows"
         return _bought(taken, offers, self._paced.left, f": {'as much as' if taken else 'less than'} {asked}")
 
     def choose_all(self, queries: Sequence[Sequence[Offer]], stand_for: float = 1.0) -> list[Choice]:
         """What a plan foresees: what gains most of all that the rest of the day's budget pays for."""
-        return Dollars(self._paced.books_left).choose_all(queries, stand_for)
+        foreseen = Dollars(self._paced.books_left).choose_all(queries, stand_for)
+        return [each._replace(reason=f"{each.reason}; the day's price is known when it comes") for each in foreseen]
 
     def settled(self, offer: Offer | None, nano_usd: int) -> None:
         """See `Goal.settled`; the books tell what is spent besides."""
@@ -264,5 +303,10 @@ def _best(offers: Sequence[Offer]) -> Offer:
 
 
 def _usd(nano_usd: int) -> str:
-    usd = float(usd_of(nano_usd))
-    return f"{usd:.2f}" if usd >= 1 else f"{usd:.2g}"
+    usd = usd_of(nano_usd)
+    return f"{usd:.2f}" if usd >= 1 else _short(usd, 2)
+
+
+def _short(number: Decimal, digits: int) -> str:
+    """To so many digits, without an exponent."""
+    return plain(Decimal(f"{number:.{digits}g}"))

@@ -8,10 +8,9 @@ saw since; what it spent stands in the books.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
-from listwise.errors import LedgerFailed
-from listwise.log import get_logger
 from listwise.routing.demand import day_of
 from listwise.routing.offers import Offer
 from listwise.routing.pacing import Experience, Pacer
@@ -20,8 +19,6 @@ from listwise.spend.purse import Purse
 MOST_QUERIES = 16
 MOST_S = 10.0
 """How many queries may be decided, and seconds pass, from one look at the ledger to the next."""
-
-_log = get_logger(__name__)
 
 
 class Paced:
@@ -50,20 +47,18 @@ class Paced:
         day, _ = self._purse.outer()
         return max(0, self.pacer.cap - self._purse.ledger.held(day))
 
-    async def decide(self, offers: Sequence[Offer], most: Sequence[int] = ()) -> Offer | None:
+    async def decide(self, offers: Sequence[Offer]) -> Offer | None:
         """Take an offer for a query, or none. See `Pacer.decide`.
 
-        Nothing is taken while the ledger cannot be written, since nothing could be paid for.
+        Raises:
+            LedgerFailed: the books cannot be written, so that nothing could be paid for.
         """
         now = self._purse.now()
         if self._is_due(now):
-            try:
-                await self.share()
-            except LedgerFailed as error:
-                _log.warning("nothing is escalated while pacing has no ledger", why=str(error))
-                return None
+            # A caller that is cancelled must not leave it open whether the ledger has the news.
+            await asyncio.shield(asyncio.ensure_future(self.share()))
         self._queries += 1
-        return self.pacer.decide(now, offers, most)
+        return self.pacer.decide(now, offers)
 
     def settled(self, offer: Offer, nano_usd: int) -> None:
         """An offer that was taken is done, and did cost so much. See `Pacer.settled`."""

@@ -61,7 +61,7 @@ class Seen:
     scores: Sequence[float]
     """By which they are ordered: at most as many, best first; the first stage's where nothing was scored."""
     probabilities: Sequence[float] = ()
-    """Of relevance, likewise; empty where the scorer is not calibrated."""
+    """Of relevance, likewise; empty where the scorer is not calibrated. One that is none, and none is believed."""
     first_stage: Sequence[int] = ()
     """The rank that the first stage gave each of ``passages``, from 0; empty where its order is the local one."""
     second: Sequence[int] = ()
@@ -74,7 +74,7 @@ def signals_of(seen: Seen) -> Signals:
     if ranked is None:
         return {}
     told = {**_gaps(ranked), **_spreads(ranked, _words(seen.query)), "margin": _margin(ranked, BOUNDARY, BAND)}
-    if seen.probabilities:
+    if seen.probabilities and all(0 <= each <= 1 for each in seen.probabilities):
         told |= _promises(seen.probabilities)
     for name, places in (("first_stage", seen.first_stage), ("second_scorer", seen.second)):
         if places:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal, NamedTuple
 
-Why = Literal["gain", "rule", "explored", "budget", "shared"]
+Why = Literal["gain", "rule", "explored", "budget"]
 """What decided: the predicted gain for its price; a rule that looks at no gain (``always``, a margin, no LLM); the
-dice of exploration; money that was short; or the answer to the same query, asked before."""
+dice of exploration; or money that was short."""
 
 
 def as_logged(value: float | None) -> float | None:
@@ -42,8 +42,8 @@ class RouteNote:
     predicted_nano_usd: int | None = None
     """Of the same option."""
     disagreement: float | None = None
-    """What the local order loses in the LLM's eyes (`listwise.routing.disagreement`), 0 to 1; None where no LLM
-    put it in order."""
+    """What the local order loses in the LLM's eyes (`listwise.routing.disagreement`), 0 to 1; None where none
+    put it in order, or another one than that asked."""
     nano_usd: int = 0
     """Spent on the query, the stages before the LLM left out."""
     cache_hits: int = 0

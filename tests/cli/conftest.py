@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli import forked
 from tests.loopback import Asked
 
 QUERIES = 4
@@ -43,14 +43,11 @@ class Shell:
         )
 
     def run(self, *arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, stdin=subprocess.PIPE if stdin is not None else None)
-        try:
-            out, err = process.communicate(stdin, timeout=60)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            raise
+        """Until it ends, which is soon."""
+        given = list(map(str, arguments))
+        status, out, err = forked.run(given, self.folder, self.environment(), stdin, timeout_s=240)
         assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        return subprocess.CompletedProcess(given, status, out, err)
 
     def rerank(self, base_url: str, *more: str | Path) -> tuple[str | Path, ...]:
         """Arguments that send every query to a model of OpenAI's at an address."""

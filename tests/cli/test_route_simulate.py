@@ -13,6 +13,7 @@ from listwise.errors import ConfigError
 from listwise.routing.cases import write_cases
 from tests.cli.test_route_curve import run
 from tests.eval.test_routing import at_cost, case, drawn, router, three
+from tests.routing.gains import gain_model, line
 
 
 @pytest.fixture
@@ -91,6 +92,12 @@ def test_by_default_as_rerank_does(folder: Path) -> None:
     """Three in ten of the router's own queries are expected to gain 0.28; a 0.3, c nothing."""
     write_cases(folder / "two.jsonl", [case("a", 2.0, (0.1, 0.3)), case("c", -1.0, (0.1, 0.1))])
     assert rows(folder, cases="two.jsonl")["auto"]["escalated"] == 0.5
+
+
+def test_a_router_that_tells_nothing_is_refused_as_rerank_does(folder: Path) -> None:
+    gain_model(line(20, 0.1, held_out=[(0.1, 0.2)] * 20)).write(folder / "router.json")
+    with pytest.raises(ConfigError, match=r"the router .*router\.json tells no query from another"):
+        rows(folder)
 
 
 def test_cases_without_dollars(folder: Path) -> None:

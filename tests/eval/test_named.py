@@ -109,7 +109,9 @@ def test_without_a_network_it_says_so_and_leaves_nothing_behind(library: Any) ->
     assert {path.name for path in left} <= {"irds_version.txt"}
 
 
-def test_a_download_that_breaks_off_is_no_download_and_the_next_one_is(library: Any, tmp_path: Path) -> None:
+def test_a_download_that_breaks_off_is_no_download_and_the_next_one_shows_its_progress(
+    library: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     from ir_datasets.util import Download, RequestsDownload
 
     cached = tmp_path / "cached" / "queries.tsv"
@@ -123,6 +125,7 @@ def test_a_download_that_breaks_off_is_no_download_and_the_next_one_is(library: 
     with Server(QUERIES) as whole:
         download.mirrors[:] = [RequestsDownload(f"http://127.0.0.1:{whole.port}/q")]
         assert found.queries() == {"q1": "what is one", "q2": "what is two"}
+        assert f"[finished] http://127.0.0.1:{whole.port}/q: " in caplog.text
     assert found.queries()["q1"] == "what is one"
 
 

@@ -22,7 +22,7 @@ from listwise.eval.routing_budgets import (
     offered,
     spent,
 )
-from listwise.routing.cases import Case, Outcome
+from listwise.routing.cases import LOG, Case, Outcome
 from listwise.routing.decisions import by_share
 from listwise.routing.gain import GainModel, Line, Signal, Skill
 from listwise.routing.offers import Option
@@ -186,12 +186,13 @@ def test_calibration() -> None:
     assert calibration(one(cases, router((0.0, 0.0)))).error == pytest.approx(0.095)
 
 
-@pytest.mark.parametrize("broken", ["none", "from the log", "other options", "no options"])
+@pytest.mark.parametrize("broken", ["none", "from the log", "explored", "other options", "no options"])
 def test_what_cannot_be_compared(broken: str) -> None:
     a, b, _ = three()
     cases = {
         "none": [],
-        "from the log": [a, Case("z", {}, 0.0, a.outcomes, weight=2.0)],
+        "from the log": [a, Case("z", {}, 0.0, a.outcomes, LOG)],
+        "explored": [a, Case("z", {}, 0.0, a.outcomes, weight=2.0)],
         "other options": [a, Case("b", {}, 0.5, b.outcomes[:1], "made-up", "gpt")],
         "no options": [Case("b", {}, 0.5, (), "made-up", "gpt")],
     }[broken]

@@ -15,9 +15,10 @@ from listwise.routing.cases import Case, Outcome, read_cases, write_cases
 from listwise.routing.offers import Option
 
 six_digits = st.integers(-(10**9), 10**9).map(lambda whole: whole / 10**6)
+measured = st.integers(0, 10**6).map(lambda whole: whole / 10**6)
 options = st.builds(Option, st.sampled_from(["llm", "openai/gpt-4o"]), st.integers(1, 1000), st.integers(1, 9))
 outcomes = st.lists(
-    st.builds(Outcome, options, six_digits, st.integers(0, 10**12)),
+    st.builds(Outcome, options, measured, st.integers(0, 10**12), st.none() | measured),
     min_size=1,
     max_size=4,
     unique_by=lambda outcome: outcome.option,
@@ -27,7 +28,7 @@ cases = st.builds(
     Case,
     words,
     st.dictionaries(words, six_digits, max_size=4),
-    six_digits,
+    measured,
     outcomes,
     words,
     words,
@@ -78,7 +79,13 @@ def option(**changes: Any) -> list[dict[str, Any]]:
         (line(options=option(nano_usd=-1)), "nano_usd is -1: no whole number from 0 on"),
         (line(options=option(nano_usd=float("inf"))), "nano_usd is inf"),
         (line(options=option(ndcg=float("nan"))), "ndcg is nan: no number"),
-        (line(options=option(ndcg=10**400)), "too large"),
+        (line(options=option(ndcg=10**400)), "no number from 0 to 1"),
+        (line(options=option(ndcg=7)), "ndcg is 7: no number from 0 to 1"),
+        (line(options=option(disagreement=1.5)), "disagreement is 1.5: no number from 0 to 1"),
+        (line(local=-0.1), "local is -0.1: no number from 0 to 1"),
+        (line(signals={"margin": 1e300}), "margin is 1e+300"),
+        (line(weight=1e300), "weight is 1e+300"),
+        (line(weight=1e-300), "weight is 1e-300"),
         (line(local=None), "local is None"),
         (line(signals={"margin": "high"}), "margin is 'high'"),
         (line(signals=[1]), "items"),

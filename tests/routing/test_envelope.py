@@ -69,7 +69,9 @@ def test_the_level_spends_what_is_wanted(queries: list[list[Offer]], share: floa
     wanted = share * sum(curve.nano_usd) / curve.queries
     level = curve.level(wanted)
     taken = sum(step.nano_usd * min(1.0, max(0.0, level - step.bin)) for each in steps for step in each)
-    assert taken / len(queries) == pytest.approx(min(wanted, sum(curve.nano_usd) / len(queries)))
+    assert taken / len(queries) == pytest.approx(
+        min(wanted, sum(curve.nano_usd) / len(queries)), rel=1e-6, abs=1e-6
+    )
 
 
 def test_the_past_can_be_made_to_weigh_less() -> None:

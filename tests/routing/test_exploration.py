@@ -10,7 +10,6 @@ from listwise.routing.exploration import (
     Explored,
     explored,
     explores,
-    extra_nano_usd,
     labels,
     propensity,
     weight,
@@ -86,9 +85,10 @@ def test_labels_are_of_those_that_an_llm_ranked() -> None:
 
 
 def test_what_it_costs_is_known_before_and_after() -> None:
-    assert extra_nano_usd([1_000_000, 2_000_000], SHARE) == pytest.approx(60_000)
     found = explored(routed(CHOSEN, TRIED, STAYED, CHOSEN, apart_s=28_800.0))
     assert (found.queries, found.explored, found.spent_nano_usd) == (4, 1, 900_000)
     assert (found.nano_usd_a_query, found.nano_usd_a_day) == pytest.approx((15_000, 60_000))
     assert explored([]) == Explored(0, 0, 0, 0.0, None)
-    assert explored(routed(STAYED)).nano_usd_a_day is None
+    for apart_s, known in ((0.0, False), (100.0, False), (1200.0, True)):
+        a_day = explored(routed(CHOSEN, TRIED, STAYED, CHOSEN, apart_s=apart_s)).nano_usd_a_day
+        assert (a_day is not None) == known

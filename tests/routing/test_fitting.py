@@ -15,6 +15,7 @@ from listwise.errors import InputError
 from listwise.routing import crossfit
 from listwise.routing.cases import Case, Outcome
 from listwise.routing.crossfit import Data, calibration_error, correlation, cross_fit, ridge
+from listwise.routing.disagreement import GAIN_PER_DISAGREEMENT
 from listwise.routing.fitting import ISOTONIC_FROM, MANY, Fit
 from listwise.routing.fitting import fit as fitted
 from listwise.routing.offers import Option
@@ -124,6 +125,35 @@ def test_a_case_counts_for_as_many_as_it_stands_for() -> None:
     assert fit([*few, *thrice]).model.predict({})[D20] == pytest.approx(0.15)
 
 
+def test_only_ratios_of_weights_matter() -> None:
+    cases = cases_of(60, linear)
+    assert fit([replace(case, weight=4.0) for case in cases]).model == fit(cases).model
+
+
+def test_the_same_qid_of_another_collection_is_another_query() -> None:
+    cases = cases_of(40, linear)
+    assert fit([*cases, *(replace(case, collection="other") for case in cases)]).model.skill.queries == 80
+
+
+def test_the_order_of_options_does_not_matter() -> None:
+    cases = cases_of(60, linear)
+    turned = [replace(case, outcomes=case.outcomes[::-1]) if at % 2 else case for at, case in enumerate(cases)]
+    assert fit(turned).model == fit(cases).model
+
+
+def test_weak_signals_are_shrunk_rather_than_believed() -> None:
+    """Where noise is four times as large as what is planted, what is predicted comes true, in the mean of fits."""
+    slopes = []
+    for seed in range(10):
+        model = fit(cases_of(300, linear, noise=0.15, seed=seed)).model
+        if model.told:
+            fresh = cases_of(1000, linear, noise=0.0, seed=seed + 100)
+            ours = np.array([model.predict(case.signals)[D20] for case in fresh])
+            slopes.append(float(np.polyfit(ours, [case.gain(case.outcomes[0]) for case in fresh], 1)[0]))
+    assert len(slopes) > 3
+    assert 0.7 < float(np.mean(slopes)) < 1.6
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 9, 19])
 def test_few_queries_tell_nothing_however_clear_they_seem(count: int) -> None:
     model = fit(cases_of(count, linear, noise=0.0)).model
@@ -175,12 +205,56 @@ def test_predictions_that_are_tied_make_a_curve_all_the_same() -> None:
     assert len(set(gains)) > 2
 
 
+@pytest.mark.parametrize("levels", [2, 3, 5])
+def test_a_curve_is_no_steeper_for_signals_with_few_values(levels: int) -> None:
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        steps = rng.integers(0, levels, ISOTONIC_FROM).tolist()
+        cases = [
+            replace(case, signals={"margin": -0.3 * step}, outcomes=(Outcome(D20, 0.6 + 0.05 * step + error),))
+            for case, step, error in zip(
+                cases_of(ISOTONIC_FROM, linear, seed=seed),
+                steps,
+                rng.normal(0, 0.1, ISOTONIC_FROM).tolist(),
+                strict=True,
+            )
+        ]
+        slopes = [(high - low) / (right - left) for (left, low), (right, high) in pairwise(fit(cases).model.curve)]
+        assert all(slope < 6 for slope in slopes)
+        assert slopes
+
+
 def test_what_is_held_out_is_what_was_predicted_and_realised() -> None:
     done = fit(cases_of(60, linear))
     for line in done.model.options:
         ours, real = zip(*line.held_out, strict=True)
         assert ours == pytest.approx(done.predicted[line.option], rel=1e-5, abs=1e-6)
         assert real == pytest.approx(done.realised[line.option], rel=1e-5, abs=1e-6)
+
+
+def test_a_unit_of_disagreement_is_worth_what_was_measured() -> None:
+    """So that what is told of later queries by how much the LLM disagrees has the mean that was measured."""
+    draw = np.random.default_rng(0)
+    cases = [
+        replace(
+            case,
+            weight=weight,
+            outcomes=tuple(
+                replace(each, disagreement=part) for each, part in zip(case.outcomes, parts, strict=True)
+            ),
+        )
+        for case, weight, *parts in zip(
+            cases_of(40, linear), draw.uniform(1, 3, 40), *draw.uniform(0.2, 0.8, (2, 40)), strict=True
+        )
+    ]
+    worth = fit(cases).model.gain_per_disagreement
+    pairs = [(case.weight, case.gain(each), each.disagreement or 0.0) for case in cases for each in case.outcomes]
+    assert sum(weight * worth * part for weight, _, part in pairs) == pytest.approx(
+        sum(weight * gain for weight, gain, _ in pairs), rel=1e-4
+    )
+    assert fit(cases, gain_per_disagreement=0.5).model.gain_per_disagreement == 0.5
+    for few in (cases[:19], cases_of(40, linear)):
+        assert fit(few).model.gain_per_disagreement == GAIN_PER_DISAGREEMENT
 
 
 def test_the_same_cases_make_the_same_model() -> None:

@@ -45,6 +45,38 @@ def test_reasons_add_up_to_the_gain_the_weightiest_first() -> None:
     assert MODEL.reasons(signals, Option("llm", 7)) == reasons
 
 
+RISING = ((0.0, 0.02), (0.1, 0.06), (0.2, 0.26))
+
+
+@given(
+    st.dictionaries(st.sampled_from(["margin", "words", "other"]), st.floats(-1e6, 1e6)),
+    st.sampled_from([D20, D50]),
+)
+def test_reasons_add_up_through_a_curve(signals: dict[str, float], option: Option) -> None:
+    model = gain_model(*MODEL.options, signals=TWO, curve=RISING)
+    beyond = model.predict(signals)[option] - model.predict({})[option]
+    assert sum(part for _, part in model.reasons(signals, option)) == pytest.approx(beyond, abs=1e-9)
+
+
+def test_what_it_leans_on_is_of_the_deepest_option() -> None:
+    assert MODEL.leaning() == [("words", 0.02), ("margin", 0.0)]
+    assert gain_model(*MODEL.options[:1], signals=TWO).leaning() == [("margin", -0.03), ("words", 0.01)]
+
+
+def test_another_fit_has_another_name() -> None:
+    changes: dict[str, Any] = {"curve": RISING, "note": "x", "gain_error": 0.1, "gain_per_disagreement": 0.5}
+    others = [gain_model(*MODEL.options, signals=TWO, **{name: each}) for name, each in changes.items()]
+    names = {each.name for each in (MODEL, *others)}
+    assert len(names) == 5
+    assert {name.partition("-")[0] for name in names} == {"hand"}
+
+
+def test_what_drift_is_measured_against() -> None:
+    fitted = gain_model(*MODEL.options, signals=TWO, gain_error=0.02, gain_per_disagreement=0.5).fitted
+    assert (fitted.gain_error, fitted.gain_per_disagreement) == (0.02, 0.5)
+    assert fitted.references == {name: known.reference for name, known in TWO.items()}
+
+
 @given(st.floats(-2, 2))
 def test_calibration_follows_its_curve(place: float) -> None:
     curve = ((0.0, 0.0), (0.5, 0.25), (1.0, 1.0))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from math import inf
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from listwise.routing.demand import DAY_S
-from listwise.routing.goals import Bar, Choice, Day, Dollars, Goal, Price, Share, Threshold, expected
+from listwise.routing.goals import Bar, Choice, Day, Dollars, Goal, Price, Rate, Share, Threshold, expected
 from listwise.routing.offers import Offer, Option
 from listwise.routing.paced import Paced
 from listwise.spend.ledger import MemoryLedger
@@ -76,6 +77,22 @@ async def test_a_price_takes_what_is_worth_it() -> None:
     assert choice.reason == "reading 50 is expected to gain 21.0 points for $0.04: not worth it at $0.0005 a point"
     assert "reading 20" in goal.one(offers(0.2, 0.001)).reason
     assert taken([Price(0).one(offers(0.5))]) == [0]
+
+
+async def test_a_rate_takes_what_gains_most_over_what_its_cost_must_bring() -> None:
+    goal = Rate(lambda offers: [0.05, 0.1], "as somebody said")
+    assert taken(goal.choose_all([offers(0.2), offers(0.05), offers(-0.2)])) == [20, 0, 0]
+    assert taken([Rate(lambda offers: [0.005, 0.01], "").one(offers(0.2))]) == [50]
+    chosen, refused = await goal.choose(offers(0.2)), await goal.choose(offers(0.05))
+    must = "than the 5.0 that so much must bring as somebody said"
+    assert chosen.reason == f"reading 20 is expected to gain 20.0 points for $0.001, more {must}"
+    assert refused.reason == f"reading 20 is expected to gain 5.0 points for $0.001, no more {must}"
+
+
+async def test_where_nothing_is_known_a_rate_escalates() -> None:
+    choice = await Rate(lambda _: [1.0, 2.0], "").choose(offers(0.0, known=False))
+    assert taken([choice]) == [20]
+    assert choice.reason.startswith("nothing tells how ambiguous the query is; of others, reading 20 is expected")
 
 
 @given(st.lists(st.tuples(st.floats(-0.2, 0.5), st.booleans()), max_size=30), st.floats(0, 1))
@@ -164,6 +181,27 @@ async def test_what_others_spend_is_gone_for_the_stream_too() -> None:
     assert await bought(spoilt=True) <= 5
 
 
+async def test_what_is_spent_before_the_first_decision_is_gone_once() -> None:
+    """As by a rerank API, whose scores the decision is made by."""
+    spent = 0
+    goal = Dollars(lambda: USD - spent)
+    spent = USD // 5
+    dear = [Offer(D20, 0.9, 2 * USD)]
+    await goal.choose(dear)
+    goal.settled(None, spent)
+    assert (await goal.choose(dear)).reason.endswith(": the $0.8 that are left do not pay for it")
+    assert goal.choose_all([dear])[0].reason.endswith(": the $0.8 that are left do not pay for it")
+
+
+async def test_what_was_settled_is_not_remembered() -> None:
+    goal = Dollars(lambda: 10**6 * USD)
+    for at in range(50):
+        choice = await goal.choose([Offer(D20, 0.1 + at / 1000, 1)])
+        assert choice.offer is not None
+        goal.settled(choice.offer, 1)
+    assert not goal._open
+
+
 async def test_a_stream_says_when_the_money_is_gone() -> None:
     goal = Dollars(lambda: int(0.0005 * USD))
     choice = await goal.choose(offers(0.4))
@@ -175,7 +213,7 @@ class Clock:
     """A moment that is set by hand."""
 
     def __init__(self) -> None:
-        self.now = 20_000 * DAY_S
+        self.now: float = 20_000 * DAY_S
 
     def __call__(self) -> float:
         return self.now
@@ -221,7 +259,9 @@ async def test_a_day_without_money_says_so_and_a_plan_sees_what_others_spent() -
     clock = Clock()
     purse = Purse(MemoryLedger(), "run", now=clock)
     goal = Day(Paced(purse, int(0.01 * USD)))
-    assert taken(goal.choose_all([offers(0.1)] * 2)) == [50, 50]
+    foreseen = goal.choose_all([offers(0.1)] * 2)
+    assert taken(foreseen) == [50, 50]
+    assert foreseen[0].reason.endswith("that are left gain most; the day's price is known when it comes")
     purse.ledger.settle(await purse.ledger.reserve(purse.outer(), 1), int(0.0095 * USD))
     assert taken(goal.choose_all([offers(0.1)] * 2)) == [0, 0]
     choice = await goal.choose(offers(0.1))
@@ -242,6 +282,43 @@ async def test_where_each_query_stands_alone_it_is_all_the_same_whether_they_are
     make().settled(queries[0][0], 5)
 
 
-def test_an_offer_in_words() -> None:
-    assert expected(Offer(Option("llm", 20, 3), 0.0123, 0)) == "reading 20 3 times is expected to gain 1.2 points"
-    assert expected(Offer(D20, 0.01, 1234)) == "reading 20 is expected to gain 1.0 points for $1.2e-06"
+@pytest.mark.parametrize(
+    ("offer", "said"),
+    [
+        (Offer(Option("llm", 20, 3), 0.0123, 0), "reading 20 3 times is expected to gain 1.2 points"),
+        (Offer(D20, -0.01, 1234), "reading 20 is expected to gain -1.0 points for $0.0000012"),
+        (Offer(D20, 0.01, 12), "reading 20 is expected to gain 1.0 points for $0.000000012"),
+        (Offer(D20, 0.01, 1234 * USD), "reading 20 is expected to gain 1.0 points for $1234.00"),
+    ],
+)
+def test_an_offer_in_words(offer: Offer, said: str) -> None:
+    assert expected(offer) == said
+
+
+@pytest.mark.parametrize(
+    ("a_point", "depth"), [(0, 0), (600_000, 0), (700_000, 20), (3_900_000, 20), (4_100_000, 50), (USD, 50)]
+)
+def test_a_higher_price_of_a_point_buys_more(a_point: int, depth: int) -> None:
+    """3 points for 2 million, and 2 more for 8 million more."""
+    both = [Offer(D20, 0.03, 2_000_000), Offer(D50, 0.05, 10_000_000)]
+    assert taken([Price(a_point).one(both)]) == [depth]
+
+
+async def test_a_day_lasts_is_spent_and_says_its_price() -> None:
+    """Half a day, over which queries come evenly; all that is worth it would cost thrice the cap."""
+    clock, draw = Clock(), Random(3)
+    clock.now += DAY_S / 2
+    purse, cap, spent = Purse(MemoryLedger(), "run", now=clock), int(0.7 * USD), [0] * 4
+    goal = Day(Paced(purse, cap))
+    for at in range(1200):
+        choice = await goal.choose(offers(draw.uniform(-0.05, 0.2), 0.002))
+        if choice.offer is not None:
+            bill = choice.offer.nano_usd
+            purse.ledger.settle(await purse.ledger.reserve(purse.outer(), bill), bill)
+            goal.settled(choice.offer, bill)
+            spent[at // 300] += bill
+        if at == 600:
+            assert re.search(r": (as much as|less than) the day's price of \d{4} points a dollar", choice.reason)
+        clock.now += (DAY_S / 2 - 200) / 1200
+    assert 0.9 * cap < sum(spent) <= cap
+    assert min(spent) > 0.15 * cap

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from listwise.errors import LedgerFailed
 from listwise.routing.demand import DAY_S
+from listwise.routing.goals import Day
 from listwise.routing.offers import Offer
 from listwise.routing.paced import MOST_QUERIES, Paced
 from listwise.routing.pacing import Experience, Pacer
@@ -93,31 +95,49 @@ async def test_what_others_spend_counts(ledger: Ledger) -> None:
     assert sum(rest) == pytest.approx(CAP - sum(costs) - other, rel=0.1)
 
 
+async def kept(ledger: Ledger, clock: Clock) -> float:
+    """Queries in the ledger's state."""
+    found: list[str | None] = []
+
+    def look(state: str | None) -> str:
+        found.append(state)
+        return state or ""
+
+    day, _ = Purse(ledger, "run", now=clock).outer()
+    await ledger.share("default", day, look)
+    known = Experience.from_json(found[0] or "")
+    return known.curve.queries if known else 0
+
+
 async def test_it_looks_at_the_ledger_now_and_then(ledger: Ledger) -> None:
     clock = Clock()
     paced = Paced(Purse(ledger, "run", now=clock), CAP)
 
-    async def kept() -> float:
-        """Queries in the ledger's state."""
-        found: list[str | None] = []
-
-        def look(state: str | None) -> str:
-            found.append(state)
-            return state or ""
-
-        day, _ = Purse(ledger, "run", now=clock).outer()
-        await ledger.share("default", day, look)
-        known = Experience.from_json(found[0] or "")
-        return known.curve.queries if known else 0
-
     for _ in range(MOST_QUERIES + 1):
         await paced.decide(())
-    assert await kept() == MOST_QUERIES
+    assert await kept(ledger, clock) == MOST_QUERIES
     clock.now += 60
     await paced.decide(())
-    assert await kept() == MOST_QUERIES + 1
+    assert await kept(ledger, clock) == MOST_QUERIES + 1
     await paced.share()
-    assert await kept() == MOST_QUERIES + 2
+    assert await kept(ledger, clock) == MOST_QUERIES + 2
+
+
+async def test_what_a_query_saw_that_was_cancelled_while_it_looked_counts_once(tmp_path: Path) -> None:
+    ledger, clock = SqliteLedger(tmp_path / "ledger.db"), Clock()
+    paced = Paced(Purse(ledger, "run", now=clock), CAP)
+    for _ in range(MOST_QUERIES + 1):
+        await paced.decide(())
+    clock.now += 60
+    looking = asyncio.ensure_future(paced.decide(()))
+    await asyncio.sleep(0)
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    await ledger.flush()
+    await paced.share()
+    assert await kept(ledger, clock) == MOST_QUERIES + 1
+    ledger.close()
 
 
 async def test_at_midnight_it_asks_for_the_new_day(ledger: Ledger) -> None:
@@ -150,7 +170,11 @@ async def test_nothing_is_taken_without_a_ledger(tmp_path: Path) -> None:
     assert isinstance(await paced.decide(offers), Offer)
     path.rename(tmp_path / "elsewhere.db")
     clock.now += 60
-    assert await paced.decide(offers) is None
+    with pytest.raises(LedgerFailed, match="cannot be written"):
+        await paced.decide(offers)
+    choice = await Day(paced).choose(offers)
+    assert (choice.offer, choice.why) == (None, "budget")
+    assert "ledger.db cannot be written" in choice.reason
     (tmp_path / "elsewhere.db").rename(path)
     assert isinstance(await paced.decide(offers), Offer)
     ledger.close()

@@ -109,6 +109,15 @@ def test_they_are_within_their_bounds_whatever_is_seen(
     assert told.get("swaps", 0) <= len(scores) / 2 + 1e-9
 
 
+@given(st.lists(st.floats(), max_size=30), st.lists(st.floats(), max_size=30))
+def test_what_is_no_number_tells_nothing(scores: list[float], probabilities: list[float]) -> None:
+    told = signals_of(seen(scores, "a query", probabilities=probabilities))
+    assert all(map(isfinite, told.values()))
+    assert bool(told) == (len(scores) > 1 and all(map(isfinite, scores)))
+    likely = bool(told) and bool(probabilities) and all(0 <= each <= 1 for each in probabilities)
+    assert ("likely" in told) == likely
+
+
 @pytest.mark.parametrize("scores", [[], [1.0], [1.0, nan], [inf, 1.0], [1.0, 2.0, -inf]])
 def test_of_too_few_scores_or_none_nothing_is_told(scores: list[float]) -> None:
     assert signals_of(seen(scores, query="a query")) == {}
