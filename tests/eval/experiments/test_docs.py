@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from listwise.cli import cli
 from listwise.eval.experiments.definition import Definition, Recorded, Reranked, Vote, read_definition
 from listwise.eval.experiments.systems import systems_of
 from tests.conftest import CHECKOUT
 
+EXAMPLE = CHECKOUT / "eval" / "experiments" / "example.toml"
 PAGE = (CHECKOUT / "docs" / "experiments.md").read_text(encoding="utf-8")
 
 
@@ -56,3 +59,17 @@ def test_every_key_is_explained(model: type[Definition] | type[Recorded] | type[
 )
 def test_shipped_experiments_are_valid(file: Path) -> None:
     assert systems_of(read_definition(file))
+
+
+def test_a_page_can_be_made_of_the_folder(tmp_path: Path) -> None:
+    pytest.importorskip("ir_measures", reason="needs the extra listwise[eval]")
+    folder = tmp_path / "example"
+    for command in (["run", str(EXAMPLE), "--out", str(folder)], ["report", str(folder), "--no-figures"]):
+        done = CliRunner().invoke(cli, ["experiment", *command])
+        assert done.exit_code == 0, done.output
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for system in ("words", "embedded model", "words and model", "strong LLM topdown"):
+        assert system in page
+    again = CliRunner().invoke(cli, ["experiment", "run", str(EXAMPLE), "--out", str(folder)])
+    assert again.exit_code == 0, again.output  # the page in the folder is not in the way
+    assert (folder / "report.html").is_file()
