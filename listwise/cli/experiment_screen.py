@@ -58,7 +58,7 @@ def _table(collection: str, tables: Mapping[str, Sequence[Record]]) -> Any:
 
 
 def _label(name: str, systems: Sequence[Record]) -> str:
-    made_up = " (simulated)" if systems[0]["simulated"] else ""
+    made_up = " (simulated)" if systems[0]["simulated"] and "simulated" not in name else ""
     return f"{name}{made_up}" + (f", mean of {len(systems)}" if len(systems) > 1 else "")
 
 

@@ -92,7 +92,7 @@ def plan_line(job: Job, entry: Entry | None, model_of: Callable[[Policy], Model]
     Raises:
         ConfigError: a model cannot be used.
     """
-    label = " (simulated)" if job.simulated else ""
+    label = " (simulated)" if job.simulated and "simulated" not in job.system.name else ""
     named = job.material.name, job.system.name + label, job.system.group + label
     if entry is not None and not entry.lacking:
         return Line(*named, "done", 0)
