@@ -26,6 +26,9 @@ def show_results(tables: Mapping[str, Sequence[Record]]) -> None:
         screen.print(_table(collection, here))
     if any(each["baseline"] for each in tables["systems"]):
         screen.print("difference, p: to the baseline, by the first measure; p is corrected over all lines (Holm)")
+    results = (*tables["measures"], *tables["groups"])
+    if any(each["binds"] for each in results if each["measure"] == results[0]["measure"]):
+        screen.print("!: the candidates, not their order, hold it back: a deeper or better first stage would help")
     if any(each["simulated"] for each in tables["systems"]):
         screen.print("(simulated): no LLM was asked; orders, calls and dollars are made up")
 
@@ -38,7 +41,7 @@ def _table(collection: str, tables: Mapping[str, Sequence[Record]]) -> Any:
     queries = len({each["qid"] for each in tables["queries"]})
     table = Table(box=None, pad_edge=False)
     table.add_column(f"{collection}, {queries} queries", overflow="fold")
-    for heading in (measures[0], "95 %", *measures[1:], "difference", "p", "calls a query", "USD"):
+    for heading in (measures[0], "95 %", "ceiling", *measures[1:], "difference", "p", "calls a query", "USD"):
         table.add_column(heading, justify="right")
     for group in dict.fromkeys(each["group"] for each in tables["systems"]):
         systems = [each for each in tables["systems"] if each["group"] == group]
@@ -49,6 +52,7 @@ def _table(collection: str, tables: Mapping[str, Sequence[Record]]) -> Any:
             _label(name, systems),
             f"{first['mean']:.4f}",
             f"{first['low']:.3f} to {first['high']:.3f}",
+            "" if first["ceiling"] is None else f"{first['ceiling']:.4f}{'!' if first['binds'] else ''}",
             *(f"{found[name, measure]['mean']:.4f}" for measure in measures[1:]),
             *_against(first),
             _calls(totals, queries),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from listwise.eval.ceilings import first_stage
+from listwise.eval.ceilings import Ceiling, first_stage
 from listwise.eval.experiments.jobs import Job
 from listwise.eval.measures import Comparison, Measured, bootstrap, compare, evaluate, holm
 from listwise.formats.trec import Qrels, Run
@@ -18,8 +18,8 @@ class Result:
 
     name: str
     measured: Measured
-    ceiling: float | None = None
-    """The best that any order of the system's candidates reaches; None for a group whose systems differ in it."""
+    ceiling: Ceiling | None = None
+    """Of the system's candidates; None for a group whose systems differ in them."""
     comparison: Comparison | None = None
     """With the baseline."""
     p_corrected: float | None = None
@@ -27,6 +27,11 @@ class Result:
     collection. A group of seeds is one line: its systems are replicates, not claims of their own, and have none."""
     seeds: int = 1
     """Systems that this is the mean of."""
+
+    @property
+    def binds(self) -> bool:
+        """Whether the candidates, not their order, are what holds the system back."""
+        return self.ceiling is not None and self.ceiling.binds(self.measured.interval)
 
 
 def results_of(
@@ -68,9 +73,10 @@ def _mean(group: str, results: Sequence[Result]) -> Result:
     """Query by query over the seeds, so that the interval is over queries."""
     columns = [each.measured.by_query for each in results]
     values = {qid: fmean(column[qid] for column in columns) for qid in columns[0]}
-    ceilings = {each.ceiling for each in results}
+    ceilings = {each.ceiling.best: each.ceiling for each in results if each.ceiling is not None}
     measured = Measured(results[0].measured.measure, values, bootstrap(list(values.values())))
-    return Result(group, measured, ceilings.pop() if len(ceilings) == 1 else None, seeds=len(results))
+    ceiling = next(iter(ceilings.values())) if len(ceilings) == 1 else None
+    return Result(group, measured, ceiling, seeds=len(results))
 
 
 def _against(found: Sequence[Sequence[Result]], baseline: str | None, replicates: Set[str]) -> list[Result]:
@@ -105,9 +111,9 @@ class _Ceilings:
 
     def __init__(self, qrels: Qrels, measures: Sequence[str]) -> None:
         self._qrels, self._measures = qrels, measures
-        self._known: dict[tuple[str, int], list[float]] = {}
+        self._known: dict[tuple[str, int], Sequence[Ceiling]] = {}
 
-    def of(self, job: Job, run: Run) -> list[float]:
+    def of(self, job: Job, run: Run) -> Sequence[Ceiling]:
         if job.policy is None:
             return self._computed(run, None)
         key = job.system.first_stage, job.policy.depth
@@ -115,5 +121,5 @@ class _Ceilings:
             self._known[key] = self._computed(run, job.policy.depth)
         return self._known[key]
 
-    def _computed(self, run: Run, depth: int | None) -> list[float]:
-        return [each.best for each in first_stage(run, self._qrels, self._measures, depth=depth).ceilings]
+    def _computed(self, run: Run, depth: int | None) -> Sequence[Ceiling]:
+        return first_stage(run, self._qrels, self._measures, depth=depth).ceilings
