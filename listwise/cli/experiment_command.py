@@ -7,6 +7,8 @@ from importlib import import_module
 import click
 
 SUBCOMMANDS = {
+    "plan": "What an experiment would cost, system by system.",
+    "run": "Run what is missing of an experiment, into one folder.",
     "report": "A results folder as one page for people.",
 }
 
@@ -34,5 +36,7 @@ def command() -> None:
 
     \b
     Examples:
+      listwise experiment plan eval/experiments/dl19.toml --data DIR
+      listwise experiment run eval/experiments/dl19.toml --data DIR --yes
       listwise experiment report results/dl19
     """

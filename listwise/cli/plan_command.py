@@ -146,10 +146,11 @@ def _dollars(plan: Plan, usd: Span) -> tuple[str, str, str]:
 
 
 def _time(seconds: Span) -> str:
-    return f"{_span(seconds.low)} to {_span(seconds.high)}"
+    return f"{span(seconds.low)} to {span(seconds.high)}"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A time as people say it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

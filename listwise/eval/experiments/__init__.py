@@ -1,0 +1,1 @@
+"""Experiments as files: what is to be compared on which collections, planned, run, and written into one folder."""
