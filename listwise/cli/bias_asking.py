@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -52,17 +52,17 @@ class Asking:
         self._policy: Policy = window_policy(design, settings)
         self._groups: list[list[Way]] = ways(design, settings)
         self._totals = Totals("windows")
-        self._open = ExitStack()
         self._first: Reranker | None = None
 
-    def __enter__(self) -> Self:
-        self._first = self._open.enter_context(Reranker(self._policy, run_id=self._run_id, trace=True))
+    async def __aenter__(self) -> Self:
+        self._first = Reranker(self._policy, run_id=self._run_id, trace=True)
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._open.close()
+        if self._first is not None:
+            await self._first.aclose()
 
     @property
     def simulated(self) -> bool:
@@ -95,15 +95,16 @@ class Asking:
             label = " simulated" if self.simulated else ""
             screen.print(f"the whole study: at most ${high:.4f}{label}")
 
-    def observe(self, folder: Path | None) -> list[Observation]:
+    async def observe(self, folder: Path | None) -> list[Observation]:
         """Ask for all windows; their trace goes into ``folder``, if there is one."""
         from listwise.eval.bias.live import observation_of
 
         assert self._first is not None
         found: list[Observation] = []
         with _trace_in(folder) as trace:
-            rankings = self._ranked(self._first, [each.request for each in self._windows])
-            for asked, ranking in zip(self._windows, rankings, strict=True):
+            at = iter(self._windows)
+            async for ranking in self._ranked(self._first, [each.request for each in self._windows]):
+                asked = next(at)
                 if trace is not None:
                     _write(trace, asked, ranking)
                 if (observation := observation_of(asked, ranking)) is not None:
@@ -114,7 +115,7 @@ class Asking:
             console().print(said, style="yellow")
         return found
 
-    def compare(self, grades: Grades | None, persistence: float) -> list[System]:
+    async def compare(self, grades: Grades | None, persistence: float) -> list[System]:
         """Ask for the rankings that are compared."""
         from listwise.eval.bias.live import played_of, whole
         from listwise.eval.bias.mending import compare_systems
@@ -123,9 +124,9 @@ class Asking:
         for group in self._groups:
             played: dict[str, list[Played]] = {}
             for way in group:
-                with self._again(way.policy) as reranker:
-                    rankings = map(played_of, self._ranked(reranker, self._starts(way)))
-                    played[way.name] = [each for each in rankings if each is not None]
+                async with self._again(way.policy) as reranker:
+                    rankings = [played_of(each) async for each in self._ranked(reranker, self._starts(way))]
+                played[way.name] = [each for each in rankings if each is not None]
             kept = whole(played)
             if any(kept.values()):
                 systems += compare_systems(kept, grades, self._design.seed, persistence)
@@ -145,13 +146,15 @@ class Asking:
             ((what, _),) = said.most_common(1)
             screen.print(f"degraded, {said.total()} times: {what}", style="yellow")
 
-    def _ranked(self, reranker: Reranker, requests: Sequence[Request]) -> Iterator[Ranking]:
+    async def _ranked(self, reranker: Reranker, requests: Sequence[Request]) -> AsyncGenerator[Ranking, None]:
+        """In the order of the requests."""
         before = self._totals.seconds
         with following(len(requests), self._totals) as follower:
-            for ranking in reranker.rerank_many(requests):
-                self._totals.add(ranking.receipt)
-                follower.advance()
-                yield ranking
+            async with aclosing(reranker.arerank_many(requests)) as rankings:
+                async for ranking in rankings:
+                    self._totals.add(ranking.receipt)
+                    follower.advance()
+                    yield ranking
         self._totals.seconds += before
 
     def _again(self, policy: Policy) -> Reranker:

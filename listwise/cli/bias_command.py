@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from listwise.eval.bias.live import Design
+    from listwise.eval.bias.mending import System
     from listwise.eval.bias.observations import Observation
     from listwise.eval.bias.positions import Grades
     from listwise.eval.bias.study import Study
@@ -144,17 +146,22 @@ def _live(options: dict[str, Any]) -> list[Study] | None:
     asking.show_plan()
     if options["plan_only"]:
         return None
+    grades = _grades(options["qrels"])
     folder = Path(options["out"]) if options["out"] else None
     if folder is not None:
         _make(folder)
-    with asking:
-        observations = asking.observe(folder)
-        systems = asking.compare(_grades(options["qrels"]), options["rbo_p"])
+
+    async def work() -> tuple[list[Observation], list[System]]:
+        async with asking:
+            observations = await asking.observe(folder)
+            return observations, await asking.compare(grades, options["rbo_p"])
+
+    observations, systems = asyncio.run(work())
     asking.show_spent()
     _check_queries(observations, options["llm"])
     study = study_of(
         observations,
-        grades=_grades(options["qrels"]),
+        grades=grades,
         lengths=asking.lengths,
         systems=systems,
         simulated=asking.simulated,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import signal
 import stat
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,21 @@ def test_a_plan_asks_nothing(graded: Shell) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert re.search(r"the whole study: at most \$\d", done.stderr)
+
+
+def test_an_interrupt_leaves_nothing_half_done(graded: Shell) -> None:
+    slow = ("--llm", "sim/biased,latency=30,qrels=qrels.txt")
+    process = graded.start("bias", *slow, *INPUTS, *SMALL, "--out", "bias")
+    assert process.stderr is not None
+    while "the whole study" not in process.stderr.readline():
+        assert process.poll() is None
+    while not (graded.folder / "bias" / "trace.jsonl.partial").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not list((graded.folder / "bias").iterdir())
 
 
 def test_a_real_server_that_repeats_what_it_is_shown(graded: Shell) -> None:
