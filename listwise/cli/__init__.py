@@ -18,6 +18,7 @@ COMMANDS = {
     "eval": "Measure runs against judgements.",
     "data": "What is in a test collection, by folder or by name.",
     "experiment": "Experiments as files: planned, run, and reported on one page.",
+    "bias": "Positional bias: what a place in the window does to a rank.",
     "distill": "Train a local cross-encoder from judgements, an LLM's orders and scores.",
     "demo": "See it work: a local model, a real LLM, a receipt.",
     "init": "Copy the shipped policies and prompts into a folder, for editing.",

@@ -171,11 +171,11 @@ def _finite(scores: Sequence[float | None] | None) -> list[float | None] | None:
 
 
 def _line(file: IO[str], record: Mapping[str, Any]) -> None:
-    file.write(json.dumps(record, ensure_ascii=False, default=_plain) + "\n")
+    file.write(json.dumps(record, ensure_ascii=False, default=plain) + "\n")
     file.flush()
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Dollars as a number, exact to the nano-dollar in a double."""
     if isinstance(value, Decimal):
         return float(value)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from listwise.errors import ConfigError, MissingExtra
+from listwise.eval.drawing import panels_of, save
 from listwise.eval.routing import SHARES, Curve, Sample, calibration, curves
 from listwise.eval.routing_budgets import by_budget
 
@@ -20,9 +20,6 @@ STYLES = {
 }
 """Colour, dashes and width of a curve; the later are drawn over the earlier."""
 NAMES = {"margin": "margin rule", "random": "random"}
-COLUMNS = 3
-PANEL = 3.6, 3.1
-"""Inches."""
 
 
 def draw_curves(found: Sequence[Sample], path: Path) -> None:
@@ -32,7 +29,7 @@ def draw_curves(found: Sequence[Sample], path: Path) -> None:
         MissingExtra: matplotlib is not installed.
         ConfigError: the file cannot be written, or its name ends in no form that can be drawn.
     """
-    figure, panels = _panels(len(found))
+    figure, panels = panels_of(len(found))
     for sample, panel in zip(found, panels, strict=False):
         told = {each.name: each for each in (*curves(sample), *by_budget(sample))}
         for name, (colour, dashes, width) in STYLES.items():
@@ -49,7 +46,7 @@ def draw_curves(found: Sequence[Sample], path: Path) -> None:
     )
     figure.supxlabel("dollars for 1000 queries", fontsize=10)
     figure.supylabel("nDCG@10", fontsize=10)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_calibration(found: Sequence[Sample], path: Path) -> None:
@@ -59,7 +56,7 @@ def draw_calibration(found: Sequence[Sample], path: Path) -> None:
         MissingExtra: matplotlib is not installed.
         ConfigError: the file cannot be written, or its name ends in no form that can be drawn.
     """
-    figure, panels = _panels(len(found))
+    figure, panels = panels_of(len(found))
     for sample, panel in zip(found, panels, strict=False):
         told = calibration(sample)
         places = [place for place, _ in told.bins]
@@ -72,7 +69,7 @@ def draw_calibration(found: Sequence[Sample], path: Path) -> None:
         _titled(panel, sample)
     figure.supxlabel("predicted gain in nDCG@10 (the grey line: as predicted)", fontsize=10)
     figure.supylabel("realised gain", fontsize=10)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _dots(panel: Any, router: Curve) -> None:
@@ -91,32 +88,3 @@ def _dots(panel: Any, router: Curve) -> None:
 
 def _titled(panel: Any, sample: Sample) -> None:
     panel.set_title(f"{sample.label}\n{sample.collections}, {len(sample.rows)} queries", fontsize=9, loc="left")
-
-
-def _panels(count: int) -> tuple[Any, list[Any]]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("drawing curves", "eval") from error
-    columns = min(COLUMNS, count)
-    lines = -(-count // columns)
-    figure = Figure(figsize=(max(2, columns) * PANEL[0], lines * PANEL[1] + 0.7), layout="constrained")
-    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
-    for panel in panels:
-        panel.grid(color="0.92", lw=0.8)
-        panel.set_axisbelow(True)
-        panel.tick_params(labelsize=8, length=0)
-        panel.spines[:].set_visible(False)
-    for panel in panels[count:]:
-        panel.set_visible(False)
-    return figure, panels
-
-
-def _save(figure: Any, path: Path) -> None:
-    from matplotlib import rc_context
-
-    try:
-        with rc_context({"svg.hashsalt": "listwise", "svg.fonttype": "none"}):
-            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be drawn: {error}") from error
