@@ -41,6 +41,11 @@ def plan(file: Path, out: Path | None, data: Path | None, as_json: bool) -> None
     experiment = Experiment.of(file, out=out, data=data)
     with experiment.money() as money:
         planned = planned_for(experiment, money)
+    say_plan(planned, as_json=as_json)
+
+
+def say_plan(planned: ExperimentPlan, *, as_json: bool) -> None:
+    """The plan on standard output, for people or programs."""
     if as_json:
         click.echo(json.dumps(plan_record(planned), indent=2))
     else:

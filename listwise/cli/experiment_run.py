@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from listwise.cli.experiment_plan import plan_record, planned_for, show_plan
+from listwise.cli.experiment_plan import plan_record, planned_for, say_plan, show_plan
 from listwise.cli.experiment_screen import show_results
 from listwise.errors import ConfigError
 
@@ -54,7 +54,7 @@ def run(file: Path, out: Path | None, data: Path | None, dry_run: bool, yes: boo
     with experiment.money() as money:
         planned = planned_for(experiment, money)
         if dry_run:
-            click.echo(json.dumps(plan_record(planned), indent=2)) if as_json else show_plan(planned)
+            say_plan(planned, as_json=as_json)
             return 0
         show_plan(planned, err=True)
         experiment.check(money)

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from listwise.cli import main
+from listwise.errors import ConfigError
 from listwise.eval.experiments.folder import Results
 from listwise.eval.measures import evaluate
 from listwise.formats import read_qrels, read_run
@@ -347,6 +348,10 @@ def test_two_processes_do_not_share_a_folder_and_strangers_are_left_alone(lab: L
         second = lab.run("experiment", "run", "trial.toml")
         assert second.returncode == 2
         assert "another process" in second.stderr
+    late = Results(lab.folder / "results/trial", "trial", "now")
+    assert lab.run("experiment", "run", "trial.toml").returncode == 0
+    with pytest.raises(ConfigError, match="meanwhile"), late.held():
+        pass
     stranger = lab.run("experiment", "run", "trial.toml", "--out", "small")
     assert stranger.returncode == 2
     assert "something else" in stranger.stderr

@@ -63,15 +63,21 @@ class Results:
     """
 
     def __init__(self, path: Path, experiment: str, started: str) -> None:
-        self.path = path
+        self.path, self._experiment = path, experiment
         self.manifest = _read_manifest(path, experiment) or Manifest(experiment, new_run_id(), started)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Make the folder, if there is none, and keep other processes out."""
+        """Make the folder, if there is none, and keep other processes out.
+
+        Raises:
+            ConfigError: another process is at work in it, or has been since the manifest was read.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with locked(self.path, 0.0):
+                if _read_manifest(self.path, self._experiment) not in (None, self.manifest):
+                    raise ConfigError(f"{self.path}: another process has worked on it meanwhile: run it again")
                 self.keep()
                 yield
         except TimeoutError as error:

@@ -102,8 +102,19 @@ def read_material(source: Source, data: Path | None) -> dict[str, Material]:
         name = re.sub(r"[^\w.+=@-]+", "-", folder.name if folder else written)
         if name in {each.name for each in found.values()}:
             raise source.wrong("collections", f"two are called {name!r}")
-        found[written] = _read(source, name, folder, _opened(source, written, folder, place))
+        collection = _opened(source, written, folder, place)
+        try:
+            found[written] = _read(source, name, folder, collection)
+        except InputError as error:
+            if folder is not None:
+                raise
+            raise source.wrong("collections", f"{error}; {_looked(written, place)}") from error
     return found
+
+
+def _looked(written: str, place: Path | None) -> str:
+    """Where a folder of the collection was looked for."""
+    return f"there is no folder {place / written}" if place else f"--data or {DATA} names a folder with collections"
 
 
 def _folder(source: Source, written: str, place: Path | None) -> Path | None:
@@ -122,8 +133,7 @@ def _opened(source: Source, written: str, folder: Path | None, place: Path | Non
     try:
         return open_collection(written)
     except (ConfigError, MissingExtra) as error:
-        looked = f"no folder {place / written}" if place else f"no folder with collections: give --data or {DATA}"
-        raise source.wrong("collections", f"{written!r}: {looked}; by name: {error}") from error
+        raise source.wrong("collections", f"{error}; {_looked(written, place)}") from error
 
 
 def _read(source: Source, name: str, folder: Path | None, collection: Collection) -> Material:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listwise.errors import ConfigError
 from listwise.eval.experiments.definition import read_definition
 from listwise.eval.experiments.jobs import Job, jobs_of
 from listwise.eval.experiments.material import read_material, sorted_run
@@ -121,6 +122,18 @@ def test_so_many_queries_are_taken_and_no_others_are_measured(tmp_path: Path) ->
     (material,) = read_material(read_definition(file), None).values()
     assert list(material.queries) == list(material.qrels) == ["sky", "stain"]
     assert [each.query.qid for each in material.requests(material.first_stage("words", "rank"))] == ["sky", "stain"]
+
+
+def test_a_collection_that_is_nowhere_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LISTWISE_DATA", raising=False)
+    file = tmp_path / "trial.toml"
+    file.write_text('collections = ["nowhere/at/all"]\nfirst_stages = ["a"]\n')
+    with pytest.raises(ConfigError, match=r"trial.toml: collections: .*; --data or LISTWISE_DATA names"):
+        read_material(read_definition(file), None)
+    with pytest.raises(ConfigError, match=r"there is no folder .*data/nowhere/at/all"):
+        read_material(read_definition(file), tmp_path / "data")
 
 
 def test_by_score_ties_go_as_trec_eval_breaks_them() -> None:
