@@ -16,6 +16,33 @@ from listwise.eval.report.markup import Content, Markup, joined, tag
 
 CENTRES = ("value", "mean", "effect")
 """How an estimate may call its figure."""
+TITLES = {
+    "positions": "By position shown",
+    "sets": "Sets of passages in several orders",
+    "matrix": "Rank given, by position shown",
+    "mean_rank": "Mean rank given, by position shown",
+    "top": "The top spot",
+    "share": "How often on top, by position shown",
+    "expected": "How often, did position not matter",
+    "excess": "The first less the second",
+    "effects": "Ranks lost by position",
+    "curve": "Ranks lost by position shown (below zero: gained)",
+    "slope": "For each position further down",
+    "bend": "The two ends less the middle",
+    "first": "Shown first",
+    "last": "Shown last",
+    "p": "p for any effect",
+    "habits": "Habits of answering",
+    "echoed": "In exactly the order shown",
+    "reversed": "In exactly the reverse",
+    "input_orders": "nDCG@10 by the order shown",
+    "shown": "Of the order shown",
+    "answered": "Of the answer",
+    "over_shuffled": "Over random orders",
+    "sizes": "Window sizes",
+    "systems": "What votes and strategies mend",
+}
+"""What keys of a study mean, where the key does not say it."""
 FEWEST = 3
 """Points that make a curve, and lines and columns that make a heat map."""
 
@@ -39,7 +66,7 @@ def _one(name: str, value: Any) -> Markup:
 def words(name: str) -> str:
     """A key as people write it."""
     plain = name.replace("_", " ").strip()
-    return plain[:1].upper() + plain[1:]
+    return TITLES.get(name) or plain[:1].upper() + plain[1:]
 
 
 def is_estimate(value: Any) -> bool:
