@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from listwise.cache import AnswerStore
 from listwise.engine import Outcome, trace_of
-from listwise.errors import ConfigError, InputError
+from listwise.errors import ConfigError, InputError, Unpriced
 from listwise.estimating import Habits
 from listwise.explaining import Explanation
 from listwise.loops import PerLoop
@@ -32,7 +32,7 @@ from listwise.spend.money import usd_of
 from listwise.spend.opening import open_ledger
 from listwise.spend.prices import Price
 from listwise.spend.purse import Purse, new_run_id
-from listwise.spend.tab import Tab
+from listwise.spend.tab import Budget, Tab
 from listwise.stages.cascade import Cascade
 from listwise.stages.scored import Scored
 from listwise.steering import Steering
@@ -123,31 +123,49 @@ class Reranker:
         self._portal: Portal | None = None
         self._portal_lock = threading.Lock()
 
-    def rerank(self, query: str | Query | Request, passages: Sequence[Passage] = ()) -> Ranking:
+    def rerank(
+        self, query: str | Query | Request, passages: Sequence[Passage] = (), *, budget: Budget | None = None
+    ) -> Ranking:
         """Re-rank the passages of one query. See `arerank`."""
-        return self._door().run(self.arerank(query, passages))
+        return self._door().run(self.arerank(query, passages, budget=budget))
+
+    async def arerank_anywhere(
+        self, query: str | Query | Request, passages: Sequence[Passage] = (), *, budget: Budget | None = None
+    ) -> Ranking:
+        """The same as `arerank`, for callers whose event loops are many, or come and go.
+
+        The work is done in the loop behind the sync methods, and shares connections and limits with all that is
+        done there.
+        """
+        return await self._door().wait(self.arerank(query, passages, budget=budget))
 
     def rerank_many(self, requests: Iterable[Request], *, ordered: bool = True) -> Iterator[Ranking]:
         """Re-rank many queries, as they come. See `arerank_many`."""
         return self._door().iterate(self.arerank_many(requests, ordered=ordered))
 
-    async def arerank(self, query: str | Query | Request, passages: Sequence[Passage] = ()) -> Ranking:
+    async def arerank(
+        self, query: str | Query | Request, passages: Sequence[Passage] = (), *, budget: Budget | None = None
+    ) -> Ranking:
         """Re-rank the passages of one query, given best first.
 
         Args:
             query: its text, a `Query`, or a whole `Request`.
             passages: texts, which get their position (from 0) as docid, or `Candidate` objects.
+            budget: limits of this query on top of the policy's: the lower one holds.
 
         Returns:
             Every candidate exactly once, best first, whatever the model said or failed to say.
 
         Raises:
             InputError: two candidates bear the same docid.
+            Unpriced: the budget is in dollars, and nobody states what a model costs that may be asked.
             AnswerError: a bad answer, under the policy ``raise`` only.
         """
         request = query if isinstance(query, Request) else _request(query, passages)
+        if budget is not None and budget.usd is not None:
+            self._check_priced()
         self._see(request)
-        return await self._turn(request, None)
+        return await self._turn(request, None, budget)
 
     async def arerank_many(
         self, requests: Iterable[Request] | AsyncIterable[Request], *, ordered: bool = True
@@ -374,10 +392,12 @@ class Reranker:
             tabs.append(self._tab(request))
             yield begin(request, tabs[-1])
 
-    async def _turn(self, work: Request | _Begun, decision: Decision | None) -> Ranking:
+    async def _turn(
+        self, work: Request | _Begun, decision: Decision | None, budget: Budget | None = None
+    ) -> Ranking:
         """One query, from its candidates to its ranking."""
         with self._at_work():
-            return await self._ranked(work, decision)
+            return await self._ranked(work, decision, budget)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -390,8 +410,8 @@ class Reranker:
         finally:
             self._under_way.discard(task)
 
-    async def _ranked(self, work: Request | _Begun, decision: Decision | None) -> Ranking:
-        tab = work.tab if isinstance(work, _Begun) else self._tab(work)
+    async def _ranked(self, work: Request | _Begun, decision: Decision | None, budget: Budget | None) -> Ranking:
+        tab = work.tab if isinstance(work, _Begun) else self._tab(work, budget)
         try:
             begun = work if isinstance(work, _Begun) else await self._begin(work, tab)
             tab.resume(begun.scored.seconds)
@@ -484,8 +504,20 @@ class Reranker:
         llm = self._llms.here().store if self._llms is not None else None
         return llm or self._cascades.here().store
 
-    def _tab(self, request: Request) -> Tab:
-        return Tab(request.query.qid, self.policy.budget, self.purse, patience_s=self.policy.timeout_s)
+    def _tab(self, request: Request, budget: Budget | None = None) -> Tab:
+        limits = self.policy.budget if budget is None else self.policy.budget.within(budget)
+        return Tab(request.query.qid, limits, self.purse, patience_s=self.policy.timeout_s)
+
+    def _check_priced(self) -> None:
+        """Whether dollars can be kept to."""
+        unpriced = [each.name for each in self._llm.chain if each.price is None] if self._llm is not None else []
+        if not self._cascade.priced:
+            unpriced.append(str(self._cascade.name))
+        if unpriced:
+            raise Unpriced(
+                f"a budget in dollars, but no price is known of {', '.join(unpriced)}: set one with price "
+                f"('{unpriced[0]}=INPUT,OUTPUT', in USD per million tokens), or limit calls or tokens instead"
+            )
 
 
 def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:

@@ -8,11 +8,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import TypeVar
 
 from listwise.errors import BudgetExceeded
 from listwise.spend.ledger import Entry, MemoryLedger, Outcome, Reservation
 from listwise.spend.purse import Purse
 from listwise.types import Usage
+
+Limit = TypeVar("Limit", Decimal, int, float)
 
 LONGEST_WAIT_S = 0.1
 """Between two looks at whether attempts under way left room."""
@@ -29,6 +32,19 @@ class Budget:
     """Requests sent to the LLM, retries included."""
     seconds: float | None = None
     """Wall time from when the query's turn came."""
+
+    def within(self, other: Budget) -> Budget:
+        """Both: the lower of each limit."""
+
+        def lower(mine: Limit | None, theirs: Limit | None) -> Limit | None:
+            return mine if theirs is None else theirs if mine is None else min(mine, theirs)
+
+        return Budget(
+            lower(self.usd, other.usd),
+            lower(self.tokens, other.tokens),
+            lower(self.calls, other.calls),
+            lower(self.seconds, other.seconds),
+        )
 
     @property
     def counts_tokens(self) -> bool:
