@@ -1,4 +1,4 @@
-"""Re-rankers for other libraries, each in a file that alone knows its library, and each an extra (docs/adapters.md).
+"""Re-rankers for other libraries, each in a file that alone knows its library, and an extra (docs/adapters.md).
 
 | file | what it is there | extra |
 |---|---|---|

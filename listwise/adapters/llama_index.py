@@ -27,8 +27,8 @@ _dispatcher = get_dispatcher(__name__)
 class ListwisePostprocessor(BaseNodePostprocessor):
     """Puts nodes in order for a query; every one comes back once, or the best ``top_n`` do.
 
-    The nodes themselves are those given, untouched: what is added to a node's metadata would be read by the LLM that
-    answers. Their scores are those of `listwise.scores`, of the rank. What the re-ranker reads of a node is what an
+    The nodes themselves are those given, untouched: what is added to a node's metadata would be read by the LLM
+    that answers. Their scores are those of `listwise.scores`, of the rank. What the re-ranker reads of a node is what an
     embedding model would (``MetadataMode.EMBED``).
 
     May be called from any thread and any event loop; the reranker is yours to close.
@@ -51,7 +51,7 @@ class ListwisePostprocessor(BaseNodePostprocessor):
     ) -> list[NodeWithScore]:
         request = _request(nodes, query_bundle)
         with self._told(nodes, request) as ranked:
-            ranked += self._in_order(nodes, self.reranker.rerank(request))
+            ranked.extend(self._in_order(nodes, self.reranker.rerank(request)))
         return ranked
 
     async def _apostprocess_nodes(
@@ -59,7 +59,7 @@ class ListwisePostprocessor(BaseNodePostprocessor):
     ) -> list[NodeWithScore]:
         request = _request(nodes, query_bundle)
         with self._told(nodes, request) as ranked:
-            ranked += self._in_order(nodes, await self.reranker.arerank_anywhere(request))
+            ranked.extend(self._in_order(nodes, await self.reranker.arerank_anywhere(request)))
         return ranked
 
     def _in_order(self, nodes: list[NodeWithScore], ranking: Ranking) -> list[NodeWithScore]:

@@ -24,10 +24,10 @@ class ListwiseTransformer(pt.Transformer):
     """Re-ranks results (``qid``, ``query``, ``docno`` and a text), query by query; goes after ``pt.text.get_text``.
 
     Every row comes back once with all its columns, queries in the order in which they came, best document first;
-    ``score`` is that of `listwise.scores`, of the rank, and ``rank`` begins with PyTerrier's own first rank. The first
-    stage's order is that of ``rank`` where there is such a column, else of ``score``, else of the rows; its scores are
-    passed on to policies that fuse them. All queries of a frame are ranked together, several at a time, so a policy
-    that escalates a share of them sees them all.
+    ``score`` is that of `listwise.scores`, of the rank, and ``rank`` begins with PyTerrier's own first rank. The
+    first stage's order is that of ``rank`` where there is such a column, else of ``score``, else of the rows; its
+    scores are passed on to policies that fuse them. All queries of a frame are ranked together, several at a time,
+    so a policy that escalates a share of them sees them all.
 
     The reranker is yours to close.
     """
@@ -56,7 +56,7 @@ class ListwiseTransformer(pt.Transformer):
         rows = _by_query(inp)
         requests = [self._request(str(qid), inp.iloc[places]) for qid, places in rows.items()]
         order: list[int] = []
-        scores: list[float] = []
+        ranks: list[int] = []
         for places, request, ranking in zip(
             rows.values(), requests, self.reranker.rerank_many(requests), strict=True
         ):
@@ -64,9 +64,15 @@ class ListwiseTransformer(pt.Transformer):
                 self.on_receipt(ranking.receipt)
             place_of = {each.docid: at for each, at in zip(request.candidates, places, strict=True)}
             order += [place_of[docid] for docid in ranking.docids]
-            scores += [score_at(rank) for rank in range(1, len(ranking.docids) + 1)]
-        out = inp.iloc[order].reset_index(drop=True).assign(score=scores)
-        return pt.model.add_ranks(out.astype({"score": float}))
+            ranks += range(1, len(places) + 1)
+        return (
+            inp.iloc[order]
+            .reset_index(drop=True)
+            .assign(
+                score=[score_at(rank) for rank in ranks], rank=[pt.model.FIRST_RANK - 1 + rank for rank in ranks]
+            )
+            .astype({"score": float, "rank": int})
+        )
 
     def _request(self, qid: str, rows: pd.DataFrame) -> Request:
         """One query's rows, best first, as a request."""
@@ -92,7 +98,8 @@ class ListwiseTransformer(pt.Transformer):
         return text
 
     def __repr__(self) -> str:
-        return f"ListwiseTransformer({self.reranker.policy!r}, text_field={self.text_field!r})"
+        policy = self.reranker.policy
+        return f"ListwiseTransformer(local={policy.scorers}, llm={policy.llm!r}, text_field={self.text_field!r})"
 
 
 def _by_query(results: pd.DataFrame) -> dict[Hashable, list[int]]:
