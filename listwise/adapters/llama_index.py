@@ -28,8 +28,8 @@ class ListwisePostprocessor(BaseNodePostprocessor):
     """Puts nodes in order for a query; every one comes back once, or the best ``top_n`` do.
 
     The nodes themselves are those given, untouched: what is added to a node's metadata would be read by the LLM
-    that answers. Their scores are those of `listwise.scores`, of the rank. What the re-ranker reads of a node is what an
-    embedding model would (``MetadataMode.EMBED``).
+    that answers. Their scores are those of `listwise.scores`, of the rank. What the re-ranker reads of a node is
+    what an embedding model would (``MetadataMode.EMBED``).
 
     May be called from any thread and any event loop; the reranker is yours to close.
     """

@@ -19,6 +19,7 @@ COMMANDS = {
     "data": "What is in a test collection, by folder or by name.",
     "experiment": "Experiments as files: planned, run, and reported on one page.",
     "bias": "Positional bias: what a place in the window does to a rank.",
+    "mcp": "Tools for agents: rerank, explain, spend.",
     "distill": "Train a local cross-encoder from judgements, an LLM's orders and scores.",
     "demo": "See it work: a local model, a real LLM, a receipt.",
     "init": "Copy the shipped policies and prompts into a folder, for editing.",
