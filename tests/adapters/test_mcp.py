@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,15 @@ pytest.importorskip("mcp", reason="needs mcp: make test-adapters")
 from click.testing import CliRunner
 from mcp import Client, StdioServerParameters
 
+from listwise import ConfigError, Policy
+from listwise.adapters.mcp_server import Tools, server_of
 from listwise.cli import cli
 from listwise.spend.history import History
 from tests.adapters.contract import TEXTS
 from tests.conftest import CHECKOUT
 from tests.loopback import Hang, ScriptedServer
 
-pytestmark = [pytest.mark.adapters, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+pytestmark = pytest.mark.adapters
 
 SKY = ["Paint dries slowly.", "The sky is blue because air scatters blue light."]
 
@@ -40,13 +43,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def paid(server: ScriptedServer) -> list[str]:
-    """Options for the server as a model that costs a dollar for a million tokens, both ways."""
-    name = "vllm/loopback-1"
-    return [
-        *("--llm", name, "--base-url", server.base_url, "--price", f"{name}=1,1"),
-        *("--local", "none", "--escalate", "always", "--cache", "off"),
-    ]
+def paid(settings: dict[str, Any]) -> dict[str, Any]:
+    """A model that costs a dollar for a million tokens, both ways, and books that are kept."""
+    kept = {name: value for name, value in settings.items() if name != "ledger"}
+    return {**kept, "price": (f"{settings['llm']}=1,1",)}
 
 
 @asynccontextmanager
@@ -88,34 +88,51 @@ async def test_a_local_model_over_stdio(tmp_path: Path) -> None:
         assert (await said(client, "spend"))["kept"] is False
 
 
-async def test_money_is_foreseen_spent_counted_and_bounded(
-    tmp_path: Path, paid: Sequence[str], server: ScriptedServer
-) -> None:
-    caps = ("--account", "agents", "--budget", "0.01", "--budget-day", "5")
-    async with serving(tmp_path, *paid, *caps, "--offer", "offline") as client:
+@asynccontextmanager
+async def connected(paid: dict[str, Any], **offered: Policy) -> AsyncIterator[Client]:
+    """The same server, in this process."""
+    async with Client(server_of(Tools(Policy.of(**paid), offered))) as client:
+        yield client
+
+
+async def test_money_is_foreseen_spent_counted_and_bounded(paid: dict[str, Any], server: ScriptedServer) -> None:
+    caps = {"account": "agents", "budget_day_usd": 5}
+    poor = Policy.of(**paid, **caps, budget_usd="0.000001")
+    free = Policy.of("offline", **caps)
+    async with connected({**paid, **caps}, poor=poor, free=free) as client:
         told = await said(client, "explain", query="why", passages=TEXTS[:5])
         assert (told["route"], told["priced"], server.asked) == ("llm", True, [])
         found = await said(client, "rerank", query="why", passages=TEXTS[:5], top_n=2)
         assert [each["index"] for each in found["results"]] == [4, 3]
-        usd = found["receipt"]["usd"]
-        assert 0 < usd <= told["high_usd"]
-        broke = await said(client, "rerank", query="why not", passages=TEXTS[:5], budget_usd=0.000001)
-        assert [each["index"] for each in broke["results"]] == [0, 1, 2, 3, 4]
-        assert "USD budget of 0.000001 reached" in broke["receipt"]["degraded"][-1]
-        greedy = await said(client, "rerank", query="DOWN" * 2000, passages=TEXTS[:5], budget_usd=1000)
-        assert "USD budget of 0.01 reached" not in str(found["receipt"])
-        assert greedy["receipt"]["usd"] <= 0.01
-        offline = await said(client, "rerank", query="why", passages=TEXTS[:3], policy="offline")
-        assert (offline["policy"], offline["receipt"]["route"]) == ("offline", "local")
+        assert 0 < found["receipt"]["usd"] <= told["high_usd"]
+        for limit in ({"budget_usd": 0.000001}, {"budget_usd": 1000, "policy": "poor"}):
+            broke = await said(client, "rerank", query="why not", passages=TEXTS[:5], **limit)
+            assert [each["index"] for each in broke["results"]] == [0, 1, 2, 3, 4]
+            assert "USD budget of 0.000001 reached" in broke["receipt"]["degraded"][-1]
+        local = await said(client, "rerank", query="why", passages=TEXTS[:3], policy="free")
+        assert (local["policy"], local["receipt"]["route"]) == ("free", "local")
         spent = await said(client, "spend")
+    assert len(server.asked) == 1
     (account,) = spent["accounts"]
     assert (spent["account"], spent["kept"], account["account"]) == ("agents", True, "agents")
-    assert account["usd"] == pytest.approx(usd + greedy["receipt"]["usd"])
+    assert account["usd"] == pytest.approx(found["receipt"]["usd"])
     assert (account["queries"], account["cap_day_usd"], account["cap_total_usd"]) == (4, 5, None)
 
 
-async def test_a_client_names_no_file_no_model_and_no_nonsense(tmp_path: Path) -> None:
-    async with serving(tmp_path, "--policy", "offline", "--offer", "offline") as client:
+async def test_a_cap_of_the_run_holds_over_all_policies(paid: dict[str, Any], server: ScriptedServer) -> None:
+    capped = {**paid, "budget_total_usd": "0.004", "ledger": "off"}
+    async with connected(capped, other=Policy.of(**capped, strategy="full")) as client:
+        usd, calls = 0.0, 0
+        for at in range(30):
+            policy = ("default", "other")[at % 2]
+            found = await said(client, "rerank", query=f"why {at}", passages=TEXTS[:4], policy=policy)
+            usd, calls = usd + found["receipt"]["usd"], calls + len(found["receipt"]["ordered_by"])
+    assert 1 < calls == len(server.asked) < 30
+    assert usd <= 0.004
+
+
+async def test_a_client_names_no_file_no_model_and_no_nonsense() -> None:
+    async with connected({"escalate": "never"}, offline=Policy.of("offline")) as client:
         for name in ("/etc/passwd", "frugal", "openai/gpt-4o", "../offline.toml"):
             refusal = await refused(client, "rerank", query="why", passages=SKY, policy=name)
             assert f"no policy {name!r} is offered here; there are: default, offline" in refusal
@@ -131,15 +148,18 @@ async def test_a_client_names_no_file_no_model_and_no_nonsense(tmp_path: Path) -
             assert "validation error" in await refused(
                 client, "rerank", **{"query": "why", "passages": SKY, **wrong}
             )
-        unknown = await client.call_tool(
-            "rerank", {"query": "why", "passages": SKY, "base_url": "http://evil", "ledger": "/tmp/x"}
-        )
-        assert unknown.is_error or unknown.structured_content["receipt"]["route"] == "local"
-        assert (await said(client, "rerank", query="why", passages=["same", "same"]))["results"][0]["index"] == 0
+        twice = await said(client, "rerank", query="why", passages=["same", "same"])
+        assert sorted(each["index"] for each in twice["results"]) == [0, 1]
 
 
-async def test_many_at_once(tmp_path: Path, paid: Sequence[str], server: ScriptedServer) -> None:
-    async with serving(tmp_path, *paid, "--ledger", "off") as client, asyncio.TaskGroup() as group:
+async def test_dollars_without_a_price_are_refused_in_words(paid: dict[str, Any]) -> None:
+    async with connected({**paid, "price": ()}) as client:
+        refusal = await refused(client, "rerank", query="why", passages=SKY, budget_usd=1)
+        assert "a budget in dollars, but no price is known of vllm/loopback-1" in refusal
+
+
+async def test_many_at_once(paid: dict[str, Any], server: ScriptedServer) -> None:
+    async with connected(paid) as client, asyncio.TaskGroup() as group:
         calls = [
             group.create_task(said(client, "rerank", query=f"why {at}", passages=TEXTS[:4])) for at in range(20)
         ]
@@ -183,8 +203,6 @@ def test_hanging_up_and_sigterm_settle_what_is_under_way(tmp_path: Path) -> None
 
 
 def _wait_for(server: ScriptedServer) -> None:
-    import time
-
     for _ in range(2000):
         if server.asked:
             return
@@ -201,19 +219,10 @@ def _wait_for(server: ScriptedServer) -> None:
         (["--llm", "nobody/x"], "nobody"),
     ],
 )
-def test_wrong_settings_end_it_before_it_begins(tmp_path: Path, options: list[str], says: str) -> None:
-    done = subprocess.run(
-        [sys.executable, *arguments(*options)],
-        capture_output=True,
-        text=True,
-        env=environment(tmp_path),
-        cwd=tmp_path,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+def test_wrong_settings_end_it_before_it_begins(options: list[str], says: str) -> None:
+    error = CliRunner().invoke(cli, ["mcp", *options]).exception
+    assert isinstance(error, ConfigError)
+    assert says in str(error)
 
 
 def test_help_names_the_tools() -> None:
