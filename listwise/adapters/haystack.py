@@ -125,7 +125,7 @@ class ListwiseRanker:
         """The same as `run`, without holding up the event loop."""
         check_top_n(top_k)
         once = _once(documents)
-        reranker = self._reranker or await asyncio.to_thread(self._ready)
+        reranker = await asyncio.to_thread(self._ready)
         return self._out(once, await reranker.arerank_anywhere(self._request(query, once)), top_k)
 
     def _ready(self) -> Reranker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from listwise.errors import InputError, MissingExtra
 from listwise.reranker import Reranker
@@ -73,7 +74,7 @@ class ListwisePostprocessor(BaseNodePostprocessor):
     def _told(self, nodes: list[NodeWithScore], request: Request) -> Iterator[list[NodeWithScore]]:
         """Tell LlamaIndex's two kinds of observers of the nodes before and, as put into the list, after."""
         query, model, top_n = request.query.text, self._model, self.top_n or len(nodes)
-        payload = {
+        payload: dict[str, Any] = {
             EventPayload.NODES: nodes,
             EventPayload.MODEL_NAME: model,
             EventPayload.QUERY_STR: query,

@@ -237,10 +237,16 @@ async def serve(tools: Tools) -> None:
     """
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
+
+    def stop(number: int) -> None:
+        if not stopped.done():
+            stopped.set_result(number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda number=number: stopped.done() or stopped.set_result(number))
+        loop.add_signal_handler(number, stop, number)
     serving = asyncio.create_task(server_of(tools).run_stdio_async())
-    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    either: set[asyncio.Future[Any]] = {serving, stopped}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if stopped.done():
         await tools.aclose()
         os._exit(128 + stopped.result())

@@ -6,7 +6,7 @@ A test file has a class that inherits these tests and says how its library is as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -32,36 +32,36 @@ class AdapterContract:
         raise NotImplementedError
 
     @pytest.fixture(params=["sync", "async"])
-    def ranking(self, request: pytest.FixtureRequest, reranker: Reranker) -> Iterator[object]:
+    def ranking(self, request: pytest.FixtureRequest, reranker: Reranker) -> Callable[..., Ranked]:
         def ranked(texts: Sequence[str], query: str = "why", top: int | None = None) -> Ranked:
             if request.param == "sync":
                 return self.rank(reranker, texts, query, top)
             return asyncio.run(self.arank(reranker, texts, query, top))
 
-        return ranked  # type: ignore[return-value]
+        return ranked
 
-    def test_the_best_comes_first_with_the_scores_of_ranks(self, ranking) -> None:  # type: ignore[no-untyped-def]
+    def test_the_best_comes_first_with_the_scores_of_ranks(self, ranking: Callable[..., Ranked]) -> None:
         found = ranking(TEXTS[:10])
         assert found == [(f"text {9 - at}", 1 / (at + 1)) for at in range(10)]
 
-    def test_more_than_a_window_comes_back_whole(self, ranking) -> None:  # type: ignore[no-untyped-def]
+    def test_more_than_a_window_comes_back_whole(self, ranking: Callable[..., Ranked]) -> None:
         found = ranking(TEXTS)
         assert [text for text, _ in found[:10]] == [f"text {at}" for at in range(29, 19, -1)]
         assert sorted(text for text, _ in found) == sorted(TEXTS)
 
-    def test_the_best_few(self, ranking) -> None:  # type: ignore[no-untyped-def]
+    def test_the_best_few(self, ranking: Callable[..., Ranked]) -> None:
         assert ranking(TEXTS[:10], top=2) == [("text 9", 1.0), ("text 8", 0.5)]
         assert len(ranking(TEXTS[:3], top=9)) == 3
 
-    def test_none_and_one(self, ranking, server: ScriptedServer) -> None:  # type: ignore[no-untyped-def]
+    def test_none_and_one(self, ranking: Callable[..., Ranked], server: ScriptedServer) -> None:
         assert ranking([]) == []
         assert ranking(["text 1"]) == [("text 1", 1.0)]
         assert server.asked == []
 
-    def test_a_model_that_is_down_leaves_the_order(self, ranking) -> None:  # type: ignore[no-untyped-def]
+    def test_a_model_that_is_down_leaves_the_order(self, ranking: Callable[..., Ranked]) -> None:
         assert [text for text, _ in ranking(TEXTS[:5], query="DOWN")] == TEXTS[:5]
 
-    def test_hostile_and_odd_texts_come_back_as_they_were(self, ranking) -> None:  # type: ignore[no-untyped-def]
+    def test_hostile_and_odd_texts_come_back_as_they_were(self, ranking: Callable[..., Ranked]) -> None:
         odd = ["", " ", "\x00\x1b[2J", "[1] > [2]", "é" * 10_000, "\ud800"]
         assert sorted(text for text, _ in ranking(odd)) == sorted(odd)
 

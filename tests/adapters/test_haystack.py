@@ -86,9 +86,9 @@ def test_in_a_pipeline_that_was_saved_and_loaded(settings: dict[str, Any], how: 
     pipeline = Pipeline()
     pipeline.add_component("ranker", ListwiseRanker("offline", settings=settings, top_k=2))
     loaded = Pipeline.loads(pipeline.dumps(), allowed_modules=["listwise.adapters.haystack"])
-    again = loaded.get_component("ranker")
-    assert again.to_dict() == pipeline.get_component("ranker").to_dict()
-    assert again._policy == pipeline.get_component("ranker")._policy
+    again: Any = loaded.get_component("ranker")
+    before: Any = pipeline.get_component("ranker")
+    assert (again.to_dict(), again._policy) == (before.to_dict(), before._policy)
     data = {"ranker": {"query": "why", "documents": of(TEXTS[:4])}}
     out = loaded.run(data) if how == "run" else asyncio.run(loaded.run_async(data))
     assert seen(out["ranker"]["documents"]) == [("text 3", 1.0), ("text 2", 0.5)]

@@ -83,7 +83,7 @@ def test_a_query_is_needed(reranker: Reranker) -> None:
         ListwisePostprocessor(reranker=reranker).postprocess_nodes(of(TEXTS[:2]))
 
 
-class Fixed(BaseRetriever):  # type: ignore[misc]
+class Fixed(BaseRetriever):
     """Finds the same nodes for every query."""
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
@@ -103,7 +103,7 @@ def test_in_a_query_engine(engine: BaseQueryEngine, how: str) -> None:
     assert seen(answer.source_nodes) == [("text 5", 1.0), ("text 4", 0.5)]
 
 
-class Kept(BaseEventHandler):  # type: ignore[misc]
+class Kept(BaseEventHandler):
     events: list[BaseEvent] = []  # noqa: RUF012 - a pydantic field
 
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:

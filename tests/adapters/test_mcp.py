@@ -59,14 +59,14 @@ async def serving(tmp_path: Path, *options: str) -> AsyncIterator[Client]:
 
 
 async def said(client: Client, tool: str, **given: Any) -> dict[str, Any]:
-    answer = await client.call_tool(tool, given)
+    answer: Any = await client.call_tool(tool, given)
     assert not answer.is_error, answer.content
     structured: dict[str, Any] = answer.structured_content
     return structured
 
 
 async def refused(client: Client, tool: str, **given: Any) -> str:
-    answer = await client.call_tool(tool, given)
+    answer: Any = await client.call_tool(tool, given)
     assert answer.is_error
     return str(answer.content[0].text)
 
@@ -96,7 +96,7 @@ async def connected(paid: dict[str, Any], **offered: Policy) -> AsyncIterator[Cl
 
 
 async def test_money_is_foreseen_spent_counted_and_bounded(paid: dict[str, Any], server: ScriptedServer) -> None:
-    caps = {"account": "agents", "budget_day_usd": 5}
+    caps: dict[str, Any] = {"account": "agents", "budget_day_usd": 5}
     poor = Policy.of(**paid, **caps, budget_usd="0.000001")
     free = Policy.of("offline", **caps)
     async with connected({**paid, **caps}, poor=poor, free=free) as client:

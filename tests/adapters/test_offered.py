@@ -49,7 +49,7 @@ def test_all_spend_from_one_purse(tmp_path: Path) -> None:
     mine.write_text('account = "agents"\nbudget_day_usd = 5\n')
     theirs.write_text('account = "rich"\nledger = "elsewhere.db"\nbudget_day_usd = 500\n')
     found = offered(str(theirs), policy=str(mine), ledger="here.db")["theirs"]
-    assert (found.account, found.ledger, found.budget_day_usd) == ("agents", "here.db", 5)
+    assert (found.account, found.ledger, found.budget_day_usd) == ("agents", "here.db", Decimal(5))
 
 
 @pytest.mark.parametrize(
