@@ -229,3 +229,20 @@ def test_help_names_the_tools() -> None:
     shown = CliRunner().invoke(cli, ["mcp", "--help"]).output
     for each in ("rerank", "explain", "spend", "--offer"):
         assert each in shown
+
+
+async def test_a_client_that_cancels_stops_what_is_asked(paid: dict[str, Any], tmp_path: Path) -> None:
+    with ScriptedServer([Hang()]) as server:
+        async with connected({**paid, "base_url": server.base_url, "ledger": str(tmp_path / "l.db")}) as client:
+            call = asyncio.create_task(client.call_tool("rerank", {"query": "why", "passages": SKY}))
+            while not server.asked:  # noqa: ASYNC110 - it runs in another thread
+                await asyncio.sleep(0.01)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            for _ in range(500):
+                (account,) = (await said(client, "spend"))["accounts"]
+                if account["reserved_usd"] == 0 < account["usd"]:
+                    break
+                await asyncio.sleep(0.01)
+            assert account["reserved_usd"] == 0 < account["usd"]
