@@ -33,6 +33,7 @@ from listwise.spend.opening import open_ledger
 from listwise.spend.prices import Price
 from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
+from listwise.spend.terms import Terms
 from listwise.stages.cascade import Cascade
 from listwise.stages.scored import Scored
 from listwise.steering import Steering
@@ -43,6 +44,7 @@ from listwise.tiers import LlmTier
 from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
 
 Passage = str | Candidate
+AS_THE_POLICY = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +133,15 @@ class Reranker:
         """Re-rank many queries, as they come. See `arerank_many`."""
         return self._door().iterate(self.arerank_many(requests, ordered=ordered))
 
-    async def arerank(self, query: str | Query | Request, passages: Sequence[Passage] = ()) -> Ranking:
+    async def arerank(
+        self, query: str | Query | Request, passages: Sequence[Passage] = (), *, terms: Terms = AS_THE_POLICY
+    ) -> Ranking:
         """Re-rank the passages of one query, given best first.
 
         Args:
             query: its text, a `Query`, or a whole `Request`.
             passages: texts, which get their position (from 0) as docid, or `Candidate` objects.
+            terms: whose money it is, and limits below the policy's, for this query.
 
         Returns:
             Every candidate exactly once, best first, whatever the model said or failed to say.
@@ -147,7 +152,7 @@ class Reranker:
         """
         request = query if isinstance(query, Request) else _request(query, passages)
         self._see(request)
-        return await self._turn(request, None)
+        return await self._turn(request, None, terms)
 
     async def arerank_many(
         self, requests: Iterable[Request] | AsyncIterable[Request], *, ordered: bool = True
@@ -374,10 +379,12 @@ class Reranker:
             tabs.append(self._tab(request))
             yield begin(request, tabs[-1])
 
-    async def _turn(self, work: Request | _Begun, decision: Decision | None) -> Ranking:
+    async def _turn(
+        self, work: Request | _Begun, decision: Decision | None, terms: Terms = AS_THE_POLICY
+    ) -> Ranking:
         """One query, from its candidates to its ranking."""
         with self._at_work():
-            return await self._ranked(work, decision)
+            return await self._ranked(work, decision, terms)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -390,13 +397,13 @@ class Reranker:
         finally:
             self._under_way.discard(task)
 
-    async def _ranked(self, work: Request | _Begun, decision: Decision | None) -> Ranking:
-        tab = work.tab if isinstance(work, _Begun) else self._tab(work)
+    async def _ranked(self, work: Request | _Begun, decision: Decision | None, terms: Terms) -> Ranking:
+        tab = work.tab if isinstance(work, _Begun) else self._tab(work, terms)
         try:
             begun = work if isinstance(work, _Begun) else await self._begin(work, tab)
             tab.resume(begun.scored.seconds)
             ranking = _as_it_came(await self._routed(begun.scored, tab, decision), begun.query)
-            self.purse.note(ranking.receipt)
+            tab.purse.note(ranking.receipt)
             return ranking
         finally:
             tab.close()
@@ -428,7 +435,7 @@ class Reranker:
                 ranking = await self._escalate(self._llms.here(), decision.option, scored, tab, receipt)
         finally:
             self._steering.settled(decision, tab.nano_usd - before, before)
-        self._steering.log(decision, scored, ranking, tab.nano_usd - before)
+        self._steering.log(decision, scored, ranking, tab.nano_usd - before, tab.purse)
         return ranking
 
     async def _escalate(
@@ -447,7 +454,7 @@ class Reranker:
         except BaseException as error:  # what was spent on a query that got no ranking stands in the books, too
             why = f"no ranking: {type(error).__name__}"
             nothing = Outcome(scored.order, stopped=why, asked={each.name for each in llm.chain})
-            self.purse.note(billed(receipt, llm, nothing, tab))
+            tab.purse.note(billed(receipt, llm, nothing, tab))
             raise
         receipt = replace(receipt, fallback=fallback_of(outcome, llm, scored))
         order = (*outcome.order, *scored.order[depth:])
@@ -484,8 +491,9 @@ class Reranker:
         llm = self._llms.here().store if self._llms is not None else None
         return llm or self._cascades.here().store
 
-    def _tab(self, request: Request) -> Tab:
-        return Tab(request.query.qid, self.policy.budget, self.purse, patience_s=self.policy.timeout_s)
+    def _tab(self, request: Request, terms: Terms = AS_THE_POLICY) -> Tab:
+        budget, purse = terms.budget(self.policy.budget), terms.purse(self.purse)
+        return Tab(request.query.qid, budget, purse, patience_s=self.policy.timeout_s)
 
 
 def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:
