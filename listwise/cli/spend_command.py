@@ -73,7 +73,7 @@ def reconcile(path: Path, charge: bool, release: bool, usd: str | None, ids: tup
 
     if sum((charge, release, usd is not None)) > 1:
         raise ConfigError("give one of --charge, --release and --usd")
-    each = Decimal(0) if release else _usd(usd, "--usd") if usd is not None else None
+    each = Decimal(0) if release else usd_given(usd, "--usd") if usd is not None else None
     history = History(path)
     leftovers = history.leftovers()
     if unknown := set(ids) - {leftover.id for leftover in leftovers}:
@@ -97,7 +97,7 @@ def reconcile(path: Path, charge: bool, release: bool, usd: str | None, ids: tup
 @click.option("--day", metavar="USD|none", help="The most it may spend in a day (UTC).")
 @click.option("--month", metavar="USD|none", help="The most it may spend in a calendar month (UTC).")
 @click.pass_obj
-def cap(path: Path, account: str | None, **given: str | None) -> None:
+def cap(path: Path, /, account: str | None, **given: str | None) -> None:
     """Keep caps for an account, which hold for every process that uses this ledger; or show those kept.
 
     They come on top of --budget-account and --budget-day: the lower one holds.
@@ -317,10 +317,15 @@ def _show_caps(history: History, account: str | None) -> None:
 
 
 def _cap(text: str | None, option: str) -> Decimal | None:
-    return None if text is None or text == "none" else _usd(text, option)
+    return None if text is None or text == "none" else usd_given(text, option)
 
 
-def _usd(text: str, option: str) -> Decimal:
+def usd_given(text: str, option: str) -> Decimal:
+    """An amount in dollars that an option names.
+
+    Raises:
+        ConfigError: it is none that the ledger can count.
+    """
     from listwise.spend.money import MOST_USD, plain
 
     try:

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from listwise import __version__
@@ -32,7 +33,7 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Json(Response):
-    """ASCII only: texts may hold what no encoding has, and are given back as they came."""
+    """ASCII only: what a client calls its fields, and is told about, may hold what no encoding has."""
 
     media_type = "application/json"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
 from typing import Any
 
@@ -146,12 +147,13 @@ def test_headers_say_the_same_as_the_body(local: Served) -> None:
         assert header == "X-Listwise-Policy" or header.lower() in answer.json()["message"]
 
 
-def test_texts_that_no_encoding_has_are_ranked_and_given_back(local: Served) -> None:
+@pytest.mark.parametrize("change", [{"query": "\ud800 sky"}, {"\ud800": 1}, {"documents": [{"text": "\ud800"}, 1]}])
+def test_texts_that_no_encoding_has_are_refused(local: Served, change: dict[str, Any]) -> None:
     with local.client() as client:
-        content = b'{"query": "\\ud800 sky", "documents": ["\\udfff", "sky"], "return_documents": true}'
+        content = json.dumps({**ASKED, **change}).encode("ascii")
         answer = client.post("/v1/rerank", content=content, headers={"content-type": "application/json"})
-    assert answer.status_code == 200
-    assert b"\\udfff" in answer.content
+    assert answer.status_code == 422
+    assert answer.json()["error_type"] == "invalid"
 
 
 def test_a_page_of_another_name_cannot_ask(local: Served) -> None:
