@@ -120,6 +120,8 @@ class Gateway:
     def _note(self, scope: Scope, visit: Visit, seconds: float) -> None:
         path = scope["path"] if scope["path"] in self._routes else "other"
         self._metrics.answered(path, visit.result, seconds)
+        if scope["path"] in OPEN and visit.status < 500:  # who probes, probes often
+            return
         self._log.info(
             "request",
             request_id=visit.id,

@@ -20,6 +20,8 @@ from listwise.serve.settings import ServeSettings
 
 LAST_S = 5
 """Seconds for connections to end after the grace."""
+HEALTH_S = 60
+"""Seconds in which a worker must say that it lives; while it imports and loads models it cannot."""
 IDLE_S = 15
 """Seconds that a connection may be kept without a request."""
 
@@ -42,6 +44,7 @@ def run(settings: ServeSettings, host: str, port: int) -> None:
         proxy_headers=False,
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=LAST_S,
+        timeout_worker_healthcheck=HEALTH_S,
         lifespan="on",
     )
     if settings.workers == 1:
