@@ -60,7 +60,7 @@ $(ADAPTERS)/.ready: pyproject.toml
 	@touch $@
 
 test-adapters: $(ADAPTERS)/.ready ## Run the tests over the real LangChain, LlamaIndex, Haystack, PyTerrier and MCP
-	$(ADAPTERS)/bin/python -m pytest -m adapters
+	$(ADAPTERS)/bin/python -m pytest -m adapters tests/adapters
 
 test-vllm: $(VENV)/.dev ## Start a real vLLM on the CPU and re-rank through it
 	$(BIN)/python tests/vllm/run.py

@@ -1,10 +1,9 @@
 """Scores for rankings, for callers that know a re-ranker as what gives each document a number: pure.
 
-A listwise ranking is an order; nobody gave its candidates a number. So the score is the reciprocal of the rank,
-as in reciprocal rank. It is 1 at the top, falls with every rank, is never 0, and depends neither on how many
-candidates there are nor on how many are returned. It says nothing of how relevant a candidate is, and does not
-compare over queries: a threshold on it is a number of ranks. What compares over queries, where the local model has
-it, is the probability beside it (docs/cascades.md).
+A listwise ranking is an order; nobody gave its candidates a number. So the score is that of a rank: 1 for the best
+of n, then less by 1/n at every rank, and 1/n for the last. It says nothing of how relevant a candidate is, and does
+not compare over queries. What does, where the local model is calibrated, is the probability beside it
+(docs/cascades.md).
 
 Callers also know documents by their position only: two may be the same.
 """
@@ -15,19 +14,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
 from listwise.errors import InputError
 from listwise.types import Candidate, Query, Ranking, Receipt, Request
 
-ScoreType = Literal["reciprocal_rank"]
-SCORE_TYPE: ScoreType = "reciprocal_rank"
+SCORE_TYPE = "rank"
 """What the scores are, for answers that say so."""
 
 
-def score_at(rank: int) -> float:
-    """The score at a rank, from 1: in (0, 1], and less at every next one."""
-    return 1.0 / rank
+def score_at(rank: int, n: int) -> float:
+    """The score at a rank, from 0, of ``n``: in (0, 1], and less at every next one."""
+    return (n - rank) / n
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class Placed:
     index: int
     """Its position among the documents as they were given, from 0."""
     score: float
-    """In (0, 1], `score_at` its rank."""
+    """In (0, 1], `score_at` its rank among all, whether they are returned or not."""
     probability: float | None = None
     """That it is relevant, as the local model has it: calibrated, in 0 to 1, and not by the order of the LLM. None
     where that model is not calibrated, or was not given the document."""
@@ -75,10 +73,11 @@ def placed(ranking: Ranking, top_n: int | None = None) -> tuple[Placed, ...]:
         InputError: ``top_n`` is less than 1.
     """
     check_top_n(top_n)
-    likely = ranking.probabilities or (None,) * len(ranking.candidates)
+    n = len(ranking.candidates)
+    likely = ranking.probabilities or (None,) * n
     return tuple(
-        Placed(int(candidate.docid), score_at(rank), probability)
-        for rank, (candidate, probability) in enumerate(zip(ranking.candidates, likely, strict=True), 1)
+        Placed(int(candidate.docid), score_at(rank, n), probability)
+        for rank, (candidate, probability) in enumerate(zip(ranking.candidates, likely, strict=True))
     )[:top_n]
 
 

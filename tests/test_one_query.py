@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from listwise import Budget, Reranker
+from listwise import Reranker
 from listwise.errors import ConfigError, Unpriced
+from listwise.spend.tab import Budget
+from listwise.spend.terms import Terms
 from tests.layers.models import MemoryModel, completion
 from tests.loopback import ScriptedServer
 
-PASSAGES = [f"text {at}" for at in range(30)]
 PRICE = ("memory/model=1,2",)
 
 
@@ -23,26 +24,18 @@ def reranker(model: MemoryModel, **options: Any) -> Reranker:
     return Reranker(model=model, local="none", escalate="always", cache="off", **options)
 
 
-@pytest.mark.parametrize(
-    ("policys", "querys", "calls"),
-    [(None, 1, 1), (2, 1, 1), (1, 2, 1), (1, None, 1), (None, None, 2)],
-)
-async def test_the_lower_limit_holds(policys: int | None, querys: int | None, calls: int) -> None:
-    reranking = reranker(MemoryModel(), max_calls=policys)
-    ranking = await reranking.arerank("why", PASSAGES, budget=Budget(calls=querys))
-    assert ranking.receipt.calls == calls
-
-
-def test_each_limit_is_the_lower_one() -> None:
-    mine, theirs = Budget(Decimal("0.1"), 100, None, 2.0), Budget(Decimal("0.2"), 50, 3, None)
-    assert mine.within(theirs) == theirs.within(mine) == Budget(Decimal("0.1"), 50, 3, 2.0)
-    assert mine.within(Budget()) == mine
+def test_the_lower_limit_holds() -> None:
+    mine = Budget(Decimal("0.1"), 100, 3, 2.0)
+    assert Terms(usd=Decimal("0.2"), seconds=1.0).budget(mine) == Budget(Decimal("0.1"), 100, 3, 1.0)
+    assert Terms(usd=Decimal("0.05")).budget(mine) == Budget(Decimal("0.05"), 100, 3, 2.0)
+    assert Terms(usd=Decimal("0.05")).budget(Budget()) == Budget(Decimal("0.05"))
+    assert Terms().budget(mine) == mine
 
 
 async def test_a_query_without_money_is_not_asked_and_the_next_one_is() -> None:
     model = MemoryModel(completion("[2] > [1]"))
     reranking = reranker(model, price=PRICE)
-    broke = await reranking.arerank("why", ["a", "b"], budget=Budget(Decimal("0.000001")))
+    broke = await reranking.arerank("why", ["a", "b"], terms=Terms(usd=Decimal("0.000001")))
     assert (broke.docids, len(model.asked)) == (("0", "1"), 0)
     assert "USD budget of 0.000001 reached" in broke.receipt.degraded[-1]
     assert (await reranking.arerank("why", ["a", "b"])).docids == ("1", "0")
@@ -51,9 +44,9 @@ async def test_a_query_without_money_is_not_asked_and_the_next_one_is() -> None:
 async def test_dollars_need_a_price_and_nothing_else_does() -> None:
     model = MemoryModel()
     with pytest.raises(Unpriced, match=r"no price is known of memory/model: set one with price \('memory/model="):
-        await reranker(model).arerank("why", ["a", "b"], budget=Budget(Decimal("0.01")))
+        await reranker(model).arerank("why", ["a", "b"], terms=Terms(usd=Decimal("0.01")))
     assert model.asked == []
-    await reranker(model).arerank("why", ["a", "b"], budget=Budget(calls=1))
+    await reranker(model).arerank("why", ["a", "b"], terms=Terms(seconds=10))
     assert len(model.asked) == 1
 
 

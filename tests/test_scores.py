@@ -23,12 +23,12 @@ def ranking_of(order: list[int], probabilities: tuple[float | None, ...] | None 
     )
 
 
-def test_documents_keep_their_position_and_the_score_is_the_reciprocal_of_the_rank() -> None:
+def test_documents_keep_their_position_and_the_score_is_that_of_the_rank() -> None:
     found = placed(ranking_of([2, 0, 3, 1], (0.1, None, 0.9, 0.2)))
     assert [(each.index, each.score, each.probability) for each in found] == [
         (2, 1.0, 0.1),
-        (0, 0.5, None),
-        (3, 1 / 3, 0.9),
+        (0, 0.75, None),
+        (3, 0.5, 0.9),
         (1, 0.25, 0.2),
     ]
 
@@ -46,9 +46,10 @@ def test_no_fewer_than_one_can_be_asked_for(top_n: int) -> None:
         placed(ranking_of([0]), top_n)
 
 
-@given(st.integers(1, 10**9))
-def test_scores_fall_with_the_rank_and_stay_positive(rank: int) -> None:
-    assert 0 < score_at(rank + 1) < score_at(rank) <= 1
+@given(st.integers(2, 10**6), st.data())
+def test_scores_fall_with_the_rank_and_stay_positive(n: int, data: st.DataObject) -> None:
+    rank = data.draw(st.integers(0, n - 2))
+    assert 0 < score_at(rank + 1, n) < score_at(rank, n) <= 1 == score_at(0, n)
 
 
 @given(st.lists(st.one_of(st.none(), st.floats()), max_size=8))

@@ -12,7 +12,7 @@ class Result(BaseModel):
 
     index: int = Field(description="Its position among the passages given, from 0.")
     relevance_score: float = Field(
-        description="1 divided by its rank: it says the order, not how relevant the passage is."
+        description="1 for the best of n, 1/n for the last: it says the order, not how relevant the passage is."
     )
     probability: float | None = Field(
         description="That it is relevant, by the calibrated local model, if there is one; compares over queries."

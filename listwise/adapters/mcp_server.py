@@ -25,7 +25,7 @@ from listwise.scores import SCORE_TYPE, by_position, check_top_n, placed, receip
 from listwise.spend.history import Filter, History, Line
 from listwise.spend.money import MOST_USD, usd_of
 from listwise.spend.sqlite import SqliteLedger
-from listwise.spend.tab import Budget
+from listwise.spend.terms import Terms
 
 try:
     from mcp.server import MCPServer
@@ -94,8 +94,8 @@ class Tools:
         with _told_to_clients():
             check_top_n(top_n)
             name, reranker = self._chosen(policy)
-            budget = None if budget_usd is None else Budget(Decimal(repr(budget_usd)))
-            ranking = await reranker.arerank(by_position(query, passages), budget=budget)
+            terms = Terms(usd=None if budget_usd is None else Decimal(repr(budget_usd)))
+            ranking = await reranker.arerank(by_position(query, passages), terms=terms)
         return Reranked(
             results=[
                 Result(index=each.index, relevance_score=each.score, probability=each.probability)

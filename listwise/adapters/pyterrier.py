@@ -57,6 +57,7 @@ class ListwiseTransformer(pt.Transformer):
         requests = [self._request(str(qid), inp.iloc[places]) for qid, places in rows.items()]
         order: list[int] = []
         ranks: list[int] = []
+        scores: list[float] = []
         for places, request, ranking in zip(
             rows.values(), requests, self.reranker.rerank_many(requests), strict=True
         ):
@@ -64,13 +65,12 @@ class ListwiseTransformer(pt.Transformer):
                 self.on_receipt(ranking.receipt)
             place_of = {each.docid: at for each, at in zip(request.candidates, places, strict=True)}
             order += [place_of[docid] for docid in ranking.docids]
-            ranks += range(1, len(places) + 1)
+            ranks += range(pt.model.FIRST_RANK, pt.model.FIRST_RANK + len(places))
+            scores += [score_at(rank, len(places)) for rank in range(len(places))]
         return (
             inp.iloc[order]
             .reset_index(drop=True)
-            .assign(
-                score=[score_at(rank) for rank in ranks], rank=[pt.model.FIRST_RANK - 1 + rank for rank in ranks]
-            )
+            .assign(score=scores, rank=ranks)
             .astype({"score": float, "rank": int})
         )
 

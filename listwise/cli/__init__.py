@@ -21,6 +21,8 @@ COMMANDS = {
     "bias": "Positional bias: what a place in the window does to a rank.",
     "mcp": "Tools for agents: rerank, explain, spend.",
     "distill": "Train a local cross-encoder from judgements, an LLM's orders and scores.",
+    "serve": "Serve re-ranking over HTTP, in the shapes of the vendors' rerank APIs.",
+    "keys": "The keys that clients of the service show.",
     "demo": "See it work: a local model, a real LLM, a receipt.",
     "init": "Copy the shipped policies and prompts into a folder, for editing.",
     "prompts": "List, show and check prompt templates.",

@@ -8,14 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TypeVar
 
 from listwise.errors import BudgetExceeded
 from listwise.spend.ledger import Entry, MemoryLedger, Outcome, Reservation
 from listwise.spend.purse import Purse
 from listwise.types import Usage
-
-Limit = TypeVar("Limit", Decimal, int, float)
 
 LONGEST_WAIT_S = 0.1
 """Between two looks at whether attempts under way left room."""
@@ -32,19 +29,6 @@ class Budget:
     """Requests sent to the LLM, retries included."""
     seconds: float | None = None
     """Wall time from when the query's turn came."""
-
-    def within(self, other: Budget) -> Budget:
-        """Both: the lower of each limit."""
-
-        def lower(mine: Limit | None, theirs: Limit | None) -> Limit | None:
-            return mine if theirs is None else theirs if mine is None else min(mine, theirs)
-
-        return Budget(
-            lower(self.usd, other.usd),
-            lower(self.tokens, other.tokens),
-            lower(self.calls, other.calls),
-            lower(self.seconds, other.seconds),
-        )
 
     @property
     def counts_tokens(self) -> bool:
@@ -84,6 +68,7 @@ class Tab:
         self.usage = Usage()
         self.nano_usd = 0
         self.counted: str | None = None
+        self.over_cap: str | None = None
         self._clock = clock
         self._sleep = sleep
         self._started = clock() - elapsed_s
@@ -153,6 +138,7 @@ class Tab:
                 return await self._try_to_reserve(tokens, nano_usd, noted)
             except BudgetExceeded as refusal:
                 if not refusal.pending:
+                    self.over_cap = refusal.limit.partition(" ")[0] if refusal.unit == "USD" else self.over_cap
                     raise
                 left = self.seconds_left()
             pause_s = wait_s * random.uniform(0.5, 1.0)

@@ -42,7 +42,7 @@ class AdapterContract:
 
     def test_the_best_comes_first_with_the_scores_of_ranks(self, ranking: Callable[..., Ranked]) -> None:
         found = ranking(TEXTS[:10])
-        assert found == [(f"text {9 - at}", 1 / (at + 1)) for at in range(10)]
+        assert found == [(f"text {9 - at}", (10 - at) / 10) for at in range(10)]
 
     def test_more_than_a_window_comes_back_whole(self, ranking: Callable[..., Ranked]) -> None:
         found = ranking(TEXTS)
@@ -50,7 +50,7 @@ class AdapterContract:
         assert sorted(text for text, _ in found) == sorted(TEXTS)
 
     def test_the_best_few(self, ranking: Callable[..., Ranked]) -> None:
-        assert ranking(TEXTS[:10], top=2) == [("text 9", 1.0), ("text 8", 0.5)]
+        assert ranking(TEXTS[:10], top=2) == [("text 9", 1.0), ("text 8", 0.9)]
         assert len(ranking(TEXTS[:3], top=9)) == 3
 
     def test_none_and_one(self, ranking: Callable[..., Ranked], server: ScriptedServer) -> None:

@@ -91,7 +91,7 @@ def test_in_a_pipeline_that_was_saved_and_loaded(settings: dict[str, Any], how: 
     assert (again.to_dict(), again._policy) == (before.to_dict(), before._policy)
     data = {"ranker": {"query": "why", "documents": of(TEXTS[:4])}}
     out = loaded.run(data) if how == "run" else asyncio.run(loaded.run_async(data))
-    assert seen(out["ranker"]["documents"]) == [("text 3", 1.0), ("text 2", 0.5)]
+    assert seen(out["ranker"]["documents"]) == [("text 3", 1.0), ("text 2", 0.75)]
     assert out["ranker"]["receipt"]["strategy"] is not None
     again.close()
 

@@ -100,7 +100,7 @@ def engine(reranker: Reranker) -> BaseQueryEngine:
 @pytest.mark.parametrize("how", ["query", "aquery"])
 def test_in_a_query_engine(engine: BaseQueryEngine, how: str) -> None:
     answer: Any = engine.query("why") if how == "query" else asyncio.run(engine.aquery("why"))
-    assert seen(answer.source_nodes) == [("text 5", 1.0), ("text 4", 0.5)]
+    assert seen(answer.source_nodes) == [("text 5", 1.0), ("text 4", 5 / 6)]
 
 
 class Kept(BaseEventHandler):

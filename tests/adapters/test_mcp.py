@@ -81,7 +81,7 @@ async def test_a_local_model_over_stdio(tmp_path: Path) -> None:
         found = await said(client, "rerank", query="why is the sky blue", passages=SKY)
         assert [(each["index"], each["relevance_score"]) for each in found["results"]] == [(1, 1.0), (0, 0.5)]
         assert found["results"][0]["probability"] > found["results"][1]["probability"]
-        assert (found["score_type"], found["receipt"]["route"]) == ("reciprocal_rank", "local")
+        assert (found["score_type"], found["receipt"]["route"]) == ("rank", "local")
         assert (await said(client, "rerank", query="why", passages=[]))["results"] == []
         told = await said(client, "explain", query="why is the sky blue", passages=SKY)
         assert (told["route"], told["reason"], told["expected_usd"]) == ("local", "escalation is off", 0)

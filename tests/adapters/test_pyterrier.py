@@ -48,7 +48,7 @@ def test_every_query_gets_its_order(reranker: Reranker, server: ScriptedServer) 
     assert results["qid"].tolist() == ["q2", "q2", "q2", "q1", "q1"]
     assert results["docno"].tolist() == ["d2", "d1", "d0", "d1", "d0"]
     assert results["rank"].tolist() == [0, 1, 2, 0, 1]
-    assert results["score"].tolist() == [1.0, 0.5, 1 / 3, 1.0, 0.5]
+    assert results["score"].tolist() == [1.0, 2 / 3, 1 / 3, 1.0, 0.5]
     assert len(server.asked) == 2
 
 
