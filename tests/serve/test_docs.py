@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,9 @@ def test_the_request_is_answered_as_shown(local: Served) -> None:
 def test_the_python_works(local: Served) -> None:
     pytest.importorskip("cohere", reason="needs Cohere's SDK: pip install cohere")
     (python,) = [text for kind, text in BLOCKS if kind == "python"]
-    exec(python.replace(ADDRESS, local.url), {})
+    script = python.replace(ADDRESS, local.url)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_endpoint_and_every_option_is_named(local: Served) -> None:
