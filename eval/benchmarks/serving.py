@@ -4,14 +4,17 @@
 
 The local tier: 100 passages a request, a few clients at a time, against the same model in a bare loop. The LLM: a
 loopback server that answers after 500 ms, one window of 20 passages a request, so that the ideal is 0.5 s whatever
-the number of clients; and every answer must come. Also the time from the start of the process to its being ready, and
-its memory after a thousand requests and after ten thousand. The clients run in this process, on the same cores.
+the number of clients; and every answer must come. Also the time from the start of the process to its being ready,
+and with ``--memory 10000`` what it holds after a thousand requests and after ten thousand. The clients run in this
+process, on the same cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -42,6 +45,8 @@ class Load:
     """Of each request."""
     wall_s: float
     lost: int
+    cpu_s: float = 0.0
+    """Of the service; with several workers, of their parent."""
 
     @property
     def a_second(self) -> float:
@@ -54,7 +59,11 @@ class Load:
     def row(self, name: str) -> str:
         p50, p95, p99 = (1000 * self.quantile(share) for share in (0.5, 0.95, 0.99))
         count = len(self.seconds)
-        return f"| {name} | {count} | {self.a_second:.1f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {self.lost} |"
+        cpu_ms = 1000 * self.cpu_s / count
+        return (
+            f"| {name} | {count} | {self.a_second:.1f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {cpu_ms:.1f} "
+            f"| {self.lost} |"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,11 @@ class Running:
     pid: int
     ready_s: float
 
+    def cpu_s(self) -> float:
+        """What the process used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def resident_mib(self) -> float:
         """Of the process; with several workers, of their parent."""
         for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines():
@@ -74,9 +88,10 @@ class Running:
 
 
 def bodies(count: int, passages: int) -> list[dict[str, Any]]:
-    """Requests of made-up words, all different."""
+    """Requests of our documentation's words in no order, all different."""
     chance = Random(8)
-    words = [f"{chance.choice('bcdfgklmnprst')}{chance.choice('aeiou')}{at}" for at in range(2000)]
+    pages = [page.read_text(encoding="utf-8") for page in sorted((CHECKOUT / "docs").glob("*.md"))]
+    words = [word for page in pages for word in re.findall(r"[a-z]+", page.lower())]
 
     def text(length: int) -> str:
         return " ".join(chance.choices(words, k=length))
@@ -103,7 +118,7 @@ def service(folder: Path, *arguments: str) -> Iterator[Running]:
         process.wait()
 
 
-def load(url: str, asked: Sequence[dict[str, Any]], clients: int) -> Load:
+def load(running: Running, asked: Sequence[dict[str, Any]], clients: int) -> Load:
     """So many clients, each of which sends its next request when it has its answer."""
 
     async def work() -> Load:
@@ -118,14 +133,14 @@ def load(url: str, asked: Sequence[dict[str, Any]], clients: int) -> Load:
                 lost += answer.status_code != 200 or answer.json()["listwise"]["receipt"]["degraded"] != []
 
         limits = httpx2.Limits(max_connections=clients)
-        began = time.monotonic()
+        began, before = time.monotonic(), running.cpu_s()
         async with (
-            httpx2.AsyncClient(base_url=url, timeout=120, limits=limits) as session,
+            httpx2.AsyncClient(base_url=running.url, timeout=120, limits=limits) as session,
             asyncio.TaskGroup() as group,
         ):
             for _ in range(clients):
                 group.create_task(one(session))
-        return Load(seconds, time.monotonic() - began, lost)
+        return Load(seconds, time.monotonic() - began, lost, running.cpu_s() - before)
 
     return asyncio.run(work())
 
@@ -136,12 +151,12 @@ def bare(asked: Sequence[dict[str, Any]]) -> Load:
 
     scorer, seconds = load_scorer("embedded"), []
     scorer.score("warm", ["up"])
-    began = time.monotonic()
+    began, before = time.monotonic(), time.process_time()
     for body in asked:
         started = time.monotonic()
         scorer.score(body["query"], body["documents"])
         seconds.append(time.monotonic() - started)
-    return Load(seconds, time.monotonic() - began, 0)
+    return Load(seconds, time.monotonic() - began, 0, time.process_time() - before)
 
 
 def main() -> None:
@@ -152,25 +167,27 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--memory", type=int, default=0, metavar="N", help="also the memory after so many requests")
     options = parser.parse_args()
-    _say("| | requests | a second | p50 (ms) | p95 | p99 | lost |\n|---|---|---|---|---|---|---|")
+    _say(
+        "| | requests | a second | p50 (ms) | p95 | p99 | CPU (ms) a request | lost |\n|---|---|---|---|---|---|---|---|"
+    )
     workers = ("--workers", str(options.workers))
     small = bodies(options.local_requests, PASSAGES)
     with tempfile.TemporaryDirectory() as folder:
         _say(bare(small).row("local model, bare loop"))
         with service(Path(folder), *workers) as running:
-            load(running.url, small[:20], 2)
+            load(running, small[:20], 2)
             for clients in (1, 4):
-                _say(load(running.url, small, clients).row(f"local tier, {clients} client(s)"))
+                _say(load(running, small, clients).row(f"local tier, {clients} client(s)"))
             memory = _memory(running, options.memory)
             ready_s = running.ready_s
     with tempfile.TemporaryDirectory() as folder, Loopback(Descending(WINDOW), latency_s=LATENCY_S) as llm:
         asking = ("--llm", "openai/gpt-4o", "--base-url", llm.url, "--price", "openai/gpt-4o=2.5,10")
         how = ("--escalate", "always", "--local", "none", "--strategy", "single", "--guard", "off")
         with service(Path(folder), *workers, *asking, *how, "--concurrency", "1000", "--cache", "off") as running:
-            load(running.url, bodies(20, WINDOW), 20)
+            load(running, bodies(20, WINDOW), 20)
             for clients in sorted({1, 20, options.clients}):
                 asked = bodies(max(20, options.requests * clients // options.clients), WINDOW)
-                found = load(running.url, asked, clients)
+                found = load(running, asked, clients)
                 _say(found.row(f"LLM of 500 ms, {clients} client(s)"))
     _say(f"\nready after {ready_s:.2f} s{memory}")
     _say(f"p95 over the ideal with {options.clients} clients: {found.quantile(0.95) / LATENCY_S:.2f}")
@@ -186,7 +203,7 @@ def _memory(running: Running, most: int) -> str:
         return ""
     asked, found = bodies(50, 10), []
     for count in (most // 10, most - most // 10):
-        load(running.url, [asked[at % len(asked)] for at in range(count)], 4)
+        load(running, [asked[at % len(asked)] for at in range(count)], 4)
         found.append(running.resident_mib())
     return f"; resident after {most // 10} requests {found[0]:.1f} MiB, after {most} {found[1]:.1f} MiB"
 

@@ -12,7 +12,6 @@ from listwise.cli.options import policy_options, settings_given
 from listwise.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
-    from listwise.policy import Policy
     from listwise.serve.settings import Limits, ServeSettings
 
 EXAMPLES = """Serve re-ranking over HTTP, in the shapes of Cohere, Jina, vLLM, Voyage and TEI.
@@ -29,6 +28,12 @@ A client may name a policy that is offered (by header X-Listwise-Policy, "listwi
 as the model), and lower its budget and deadline; it never chooses an LLM, an address, a file or a key. Where there
 are keys, every client needs one; without any the service is for this machine only. See docs/serve.md.
 """
+
+SHARED = (
+    *("llm", "base_url", "api", "prices", "price", "account", "ledger", "cache", "cache_size"),
+    *("budget_total_usd", "budget_day_usd", "budget_account_usd"),
+)
+"""Options that hold for offered policies, too: which LLM it is, whose money, where things lie."""
 
 
 @click.command("serve", help=EXAMPLES, short_help="Serve re-ranking over HTTP.")
@@ -79,7 +84,7 @@ def _settings(workers: int, options: dict[str, Any]) -> ServeSettings:
         name, base = _offered(text)
         if name in policies:
             raise ConfigError(f"--offer: there is a policy {name!r} already")
-        policies[name] = Policy.of(base, **_kept(given, Policy.of(base)))
+        policies[name] = Policy.of(base, **{key: given[key] for key in SHARED if key in given})
     file = KeyFile(options["keys"] or default_path())
     if options["keys"] is not None and not file.read():
         raise ConfigError(f"{file.path}: there are no keys in it: make one with `listwise keys add NAME`")
@@ -113,14 +118,6 @@ def _offered(text: str) -> tuple[str, str]:
     if not (name and is_there and base):
         raise ConfigError(f"--offer: {text!r} is not NAME=POLICY")
     return name, base
-
-
-def _kept(given: dict[str, Any], own: Policy) -> dict[str, Any]:
-    """The options that hold for offered policies, too, where these do not say so themselves: whose money it is,
-    where things lie, which LLM it is."""
-    shared = ("llm", "base_url", "api", "account", "ledger", "cache", "cache_size", "prices", "price")
-    names = [*shared, "budget_total_usd", "budget_day_usd", "budget_account_usd"]
-    return {name: given[name] for name in names if name in given and name not in own.model_fields_set}
 
 
 def _is_loopback(host: str) -> bool:
