@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-slow test-torch test-vllm test-browser lint types imports check build clean help
+.PHONY: demo test test-slow test-torch test-vllm test-adapters test-browser lint types imports check build clean help
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,18 @@ $(TORCH)/.ready: pyproject.toml
 test-torch: $(TORCH)/.ready ## Run the tests over real torch, sentence-transformers, PyLate and FlashRank
 	$(TORCH)/bin/python -m pytest -m torch
 
+# An environment of its own: together they bring more than a hundred packages.
+ADAPTERS := .venv-adapters
+$(ADAPTERS)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(ADAPTERS)
+	$(ADAPTERS)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--editable '.[langchain,llama-index,haystack,pyterrier,mcp]' \
+		pytest pytest-asyncio pytest-socket pytest-xdist hypothesis
+	@touch $@
+
+test-adapters: $(ADAPTERS)/.ready ## Run the tests over the real LangChain, LlamaIndex, Haystack, PyTerrier and MCP
+	$(ADAPTERS)/bin/python -m pytest -m adapters tests/adapters
+
 test-vllm: $(VENV)/.dev ## Start a real vLLM on the CPU and re-rank through it
 	$(BIN)/python tests/vllm/run.py
 
@@ -75,4 +87,4 @@ build: $(VENV)/.dev ## Build the wheel and the sdist into dist/
 	$(BIN)/python -m build
 
 clean: ## Remove what was built
-	rm -rf $(VENV) $(TORCH) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TORCH) $(ADAPTERS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

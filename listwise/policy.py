@@ -299,11 +299,7 @@ class Policy(LlmSettings):
         if base is None or isinstance(base, Policy):
             start = {} if base is None else base.model_dump(exclude_unset=True)
             return cls._checked({**start, **settings}, "")
-        path = shipped_or_own("routing", ".toml", base, "policy")
-        written = _read_toml(path)
-        beside = path.parent / str(written.get("router", ""))
-        if beside.is_file():
-            written["router"] = str(beside)
+        path, written = written_in(base)
         return cls._checked({**written, **settings}, f"{path}: ")
 
     @classmethod
@@ -312,6 +308,20 @@ class Policy(LlmSettings):
             return cls.model_validate(settings)
         except ValidationError as error:
             raise ConfigError(place + "; ".join(_describe(problem) for problem in error.errors())) from None
+
+
+def written_in(policy: str | Path) -> tuple[Path, dict[str, Any]]:
+    """The file of a policy, given by its name or as a file, and the settings that stand there, as yet unchecked.
+
+    Raises:
+        ConfigError: there is none, or it cannot be read.
+    """
+    path = shipped_or_own("routing", ".toml", policy, "policy")
+    written = _read_toml(path)
+    beside = path.parent / str(written.get("router", ""))
+    if beside.is_file():
+        written["router"] = str(beside)
+    return path, written
 
 
 _PARTS: dict[str, type[BaseModel]] = {"fallback": Fallback, "local": StageSettings}

@@ -31,6 +31,10 @@ class Portal:
             future.cancel()
             raise
 
+    async def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """The same for a caller in an event loop of its own; cancelling it cancels the work."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
     def iterate(self, stream: AsyncGenerator[T, None]) -> Iterator[T]:
         """The entries of an async stream, as they come."""
         done = object()

@@ -51,6 +51,7 @@ def spent(receipt: Receipt, tab: Tab) -> Receipt:
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         usd=usd_of(tab.nano_usd),
+        over_cap=tab.over_cap,
         counted=tab.counted,
         seconds=tab.seconds,
     )

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from listwise.cache import AnswerStore
 from listwise.engine import Outcome, trace_of
-from listwise.errors import ConfigError, InputError
+from listwise.errors import ConfigError, InputError, Unpriced
 from listwise.estimating import Habits
 from listwise.explaining import Explanation
 from listwise.loops import PerLoop
@@ -33,6 +33,7 @@ from listwise.spend.opening import open_ledger
 from listwise.spend.prices import Price
 from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
+from listwise.spend.terms import Terms
 from listwise.stages.cascade import Cascade
 from listwise.stages.scored import Scored
 from listwise.steering import Steering
@@ -43,6 +44,7 @@ from listwise.tiers import LlmTier
 from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
 
 Passage = str | Candidate
+AS_THE_POLICY = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,31 +125,49 @@ class Reranker:
         self._portal: Portal | None = None
         self._portal_lock = threading.Lock()
 
-    def rerank(self, query: str | Query | Request, passages: Sequence[Passage] = ()) -> Ranking:
+    def rerank(
+        self, query: str | Query | Request, passages: Sequence[Passage] = (), *, terms: Terms = AS_THE_POLICY
+    ) -> Ranking:
         """Re-rank the passages of one query. See `arerank`."""
-        return self._door().run(self.arerank(query, passages))
+        return self._door().run(self.arerank(query, passages, terms=terms))
+
+    async def arerank_anywhere(
+        self, query: str | Query | Request, passages: Sequence[Passage] = (), *, terms: Terms = AS_THE_POLICY
+    ) -> Ranking:
+        """The same as `arerank`, for callers whose event loops are many, or come and go.
+
+        The work is done in the loop behind the sync methods, and shares connections and limits with all that is
+        done there.
+        """
+        return await self._door().wait(self.arerank(query, passages, terms=terms))
 
     def rerank_many(self, requests: Iterable[Request], *, ordered: bool = True) -> Iterator[Ranking]:
         """Re-rank many queries, as they come. See `arerank_many`."""
         return self._door().iterate(self.arerank_many(requests, ordered=ordered))
 
-    async def arerank(self, query: str | Query | Request, passages: Sequence[Passage] = ()) -> Ranking:
+    async def arerank(
+        self, query: str | Query | Request, passages: Sequence[Passage] = (), *, terms: Terms = AS_THE_POLICY
+    ) -> Ranking:
         """Re-rank the passages of one query, given best first.
 
         Args:
             query: its text, a `Query`, or a whole `Request`.
             passages: texts, which get their position (from 0) as docid, or `Candidate` objects.
+            terms: whose money it is, and limits below the policy's, for this query.
 
         Returns:
             Every candidate exactly once, best first, whatever the model said or failed to say.
 
         Raises:
             InputError: two candidates bear the same docid.
+            Unpriced: the terms limit dollars, and nobody states what a model costs that may be asked.
             AnswerError: a bad answer, under the policy ``raise`` only.
         """
         request = query if isinstance(query, Request) else _request(query, passages)
+        if terms.usd is not None:
+            self._check_priced()
         self._see(request)
-        return await self._turn(request, None)
+        return await self._turn(request, None, terms)
 
     async def arerank_many(
         self, requests: Iterable[Request] | AsyncIterable[Request], *, ordered: bool = True
@@ -374,10 +394,12 @@ class Reranker:
             tabs.append(self._tab(request))
             yield begin(request, tabs[-1])
 
-    async def _turn(self, work: Request | _Begun, decision: Decision | None) -> Ranking:
+    async def _turn(
+        self, work: Request | _Begun, decision: Decision | None, terms: Terms = AS_THE_POLICY
+    ) -> Ranking:
         """One query, from its candidates to its ranking."""
         with self._at_work():
-            return await self._ranked(work, decision)
+            return await self._ranked(work, decision, terms)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -390,13 +412,13 @@ class Reranker:
         finally:
             self._under_way.discard(task)
 
-    async def _ranked(self, work: Request | _Begun, decision: Decision | None) -> Ranking:
-        tab = work.tab if isinstance(work, _Begun) else self._tab(work)
+    async def _ranked(self, work: Request | _Begun, decision: Decision | None, terms: Terms) -> Ranking:
+        tab = work.tab if isinstance(work, _Begun) else self._tab(work, terms)
         try:
             begun = work if isinstance(work, _Begun) else await self._begin(work, tab)
             tab.resume(begun.scored.seconds)
             ranking = _as_it_came(await self._routed(begun.scored, tab, decision), begun.query)
-            self.purse.note(ranking.receipt)
+            tab.purse.note(ranking.receipt)
             return ranking
         finally:
             tab.close()
@@ -428,7 +450,7 @@ class Reranker:
                 ranking = await self._escalate(self._llms.here(), decision.option, scored, tab, receipt)
         finally:
             self._steering.settled(decision, tab.nano_usd - before, before)
-        self._steering.log(decision, scored, ranking, tab.nano_usd - before)
+        self._steering.log(decision, scored, ranking, tab.nano_usd - before, tab.purse)
         return ranking
 
     async def _escalate(
@@ -447,7 +469,7 @@ class Reranker:
         except BaseException as error:  # what was spent on a query that got no ranking stands in the books, too
             why = f"no ranking: {type(error).__name__}"
             nothing = Outcome(scored.order, stopped=why, asked={each.name for each in llm.chain})
-            self.purse.note(billed(receipt, llm, nothing, tab))
+            tab.purse.note(billed(receipt, llm, nothing, tab))
             raise
         receipt = replace(receipt, fallback=fallback_of(outcome, llm, scored))
         order = (*outcome.order, *scored.order[depth:])
@@ -484,8 +506,20 @@ class Reranker:
         llm = self._llms.here().store if self._llms is not None else None
         return llm or self._cascades.here().store
 
-    def _tab(self, request: Request) -> Tab:
-        return Tab(request.query.qid, self.policy.budget, self.purse, patience_s=self.policy.timeout_s)
+    def _tab(self, request: Request, terms: Terms = AS_THE_POLICY) -> Tab:
+        budget, purse = terms.budget(self.policy.budget), terms.purse(self.purse)
+        return Tab(request.query.qid, budget, purse, patience_s=self.policy.timeout_s)
+
+    def _check_priced(self) -> None:
+        """Whether dollars can be kept to."""
+        unpriced = [each.name for each in self._llm.chain if each.price is None] if self._llm is not None else []
+        if not self._cascade.priced:
+            unpriced.append(str(self._cascade.name))
+        if unpriced:
+            raise Unpriced(
+                f"a budget in dollars, but no price is known of {', '.join(unpriced)}: set one with price "
+                f"('{unpriced[0]}=INPUT,OUTPUT', in USD per million tokens), or limit calls or tokens instead"
+            )
 
 
 def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:

@@ -32,7 +32,6 @@ class Steering:
     """
 
     def __init__(self, policy: Policy, llm: LlmTier | None, purse: Purse, *, scored: bool) -> None:
-        self._purse = purse
         self._offering = Offering(GainModel.read(policy.router), llm, policy) if llm else None
         self._depth = min(policy.depth, policy.llm_depth or policy.depth)
         self._router = Router(
@@ -79,11 +78,12 @@ class Steering:
         """See `Router.settled`."""
         self._router.settled(decision, nano_usd, besides)
 
-    def log(self, decision: Decision, scored: Scored, ranking: Ranking, nano_usd: int) -> None:
+    def log(self, decision: Decision, scored: Scored, ranking: Ranking, nano_usd: int, purse: Purse) -> None:
         """Put what was decided, and what came of it, into the log of routes.
 
         Args:
             nano_usd: what the LLM did cost.
+            purse: whose log it is.
         """
         if self._offering is None:
             return
@@ -107,7 +107,7 @@ class Steering:
             nano_usd=nano_usd,
             cache_hits=receipt.cache_hits,
         )
-        self._purse.note_route(receipt.qid, note)
+        purse.note_route(receipt.qid, note)
 
     def _unasked(self, request: Request) -> Decision | None:
         """What needs no router: where there is nothing to put in order."""

@@ -176,6 +176,9 @@ class Receipt:
     reasoning_tokens: int = 0
     usd: Decimal = Decimal(0)
     """Spent for this ranking now, the worst case of attempts with an unknown outcome included."""
+    over_cap: str | None = None
+    """What had no dollars left for something that was to be asked: ``query``, ``run``, ``day``, ``month`` or
+    ``account``; None where there was room for everything."""
     priced: bool = True
     """False where the model has no known price, so that ``usd`` says nothing."""
     repairs: Mapping[str, int] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from listwise.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from listwise.spend.history import Filter, Grouping, History, Leftover, Line, RunRecord
+    from listwise.spend.ledger import ScopeKind
 
 EXAMPLES = """What was spent, by day, run, account, model or route.
 
@@ -72,7 +73,7 @@ def reconcile(path: Path, charge: bool, release: bool, usd: str | None, ids: tup
 
     if sum((charge, release, usd is not None)) > 1:
         raise ConfigError("give one of --charge, --release and --usd")
-    each = Decimal(0) if release else _usd(usd, "--usd") if usd is not None else None
+    each = Decimal(0) if release else usd_given(usd, "--usd") if usd is not None else None
     history = History(path)
     leftovers = history.leftovers()
     if unknown := set(ids) - {leftover.id for leftover in leftovers}:
@@ -94,8 +95,9 @@ def reconcile(path: Path, charge: bool, release: bool, usd: str | None, ids: tup
 @click.argument("account", required=False)
 @click.option("--total", metavar="USD|none", help="The most the account may ever spend.")
 @click.option("--day", metavar="USD|none", help="The most it may spend in a day (UTC).")
+@click.option("--month", metavar="USD|none", help="The most it may spend in a calendar month (UTC).")
 @click.pass_obj
-def cap(path: Path, account: str | None, total: str | None, day: str | None) -> None:
+def cap(path: Path, /, account: str | None, **given: str | None) -> None:
     """Keep caps for an account, which hold for every process that uses this ledger; or show those kept.
 
     They come on top of --budget-account and --budget-day: the lower one holds.
@@ -104,19 +106,19 @@ def cap(path: Path, account: str | None, total: str | None, day: str | None) -> 
     from listwise.spend.history import History
     from listwise.spend.schema import connect
 
-    if total is None and day is None:
+    chosen = {name: text for name, text in given.items() if text is not None}
+    if not chosen:
         _show_caps(History(path), account)
         return
     if account is None:
         raise ConfigError("whose cap? Give the account's name")
     Policy.of(account=account)  # which says what is no name: no run could spend from it
-    amounts = {"account": _cap(total, "--total"), "day": _cap(day, "--day")}
+    amounts = {name: _cap(text, f"--{name}") for name, text in chosen.items()}
     connect(path).close()
     history = History(path)
-    if total is not None:
-        history.keep_cap(account, "account", amounts["account"])
-    if day is not None:
-        history.keep_cap(account, "day", amounts["day"])
+    kinds: dict[str, ScopeKind] = {"total": "account", "day": "day", "month": "month"}
+    for name, amount in amounts.items():
+        history.keep_cap(account, kinds[name], amount)
     _show_caps(history, account)
 
 
@@ -300,8 +302,13 @@ def _show_caps(history: History, account: str | None) -> None:
     kept = history.caps()
     for name in sorted(kept) if account is None else [account]:
         caps = kept.get(name, {})
-        today = f"{name} {datetime.now(UTC):%Y-%m-%d}"
-        for kind, words, scope in (("account", "in all", name), ("day", "a day", today)):
+        now = datetime.now(UTC)
+        day, month = f"{name} {now:%Y-%m-%d}", f"{name} {now:%Y-%m}"
+        for kind, words, scope in (
+            ("account", "in all", name),
+            ("month", "a month", month),
+            ("day", "a day", day),
+        ):
             if kind in caps:
                 held = history.held(kind, scope)  # type: ignore[arg-type]
                 click.echo(f"{name}: at most ${plain(caps[kind])} {words}; ${plain(held)} spent or reserved so far")
@@ -310,10 +317,15 @@ def _show_caps(history: History, account: str | None) -> None:
 
 
 def _cap(text: str | None, option: str) -> Decimal | None:
-    return None if text is None or text == "none" else _usd(text, option)
+    return None if text is None or text == "none" else usd_given(text, option)
 
 
-def _usd(text: str, option: str) -> Decimal:
+def usd_given(text: str, option: str) -> Decimal:
+    """An amount in dollars that an option names.
+
+    Raises:
+        ConfigError: it is none that the ledger can count.
+    """
     from listwise.spend.money import MOST_USD, plain
 
     try:

@@ -44,7 +44,7 @@ class Paced:
 
     def books_left(self) -> int:
         """The same by the books, as others spent of it, too."""
-        day, _ = self._purse.outer()
+        day, *_ = self._purse.outer()
         return max(0, self.pacer.cap - self._purse.ledger.held(day))
 
     async def decide(self, offers: Sequence[Offer]) -> Offer | None:
@@ -72,7 +72,7 @@ class Paced:
         """
         now = self._purse.now()
         news = self.pacer.news(now)
-        day, _ = self._purse.outer()
+        day, *_ = self._purse.outer()
         self._looking, self._queries = True, 0
         try:
             shared = await self._purse.ledger.share(

@@ -225,7 +225,7 @@ class History:
         return found
 
     def keep_cap(self, account: str, kind: ScopeKind, usd: Decimal | None) -> None:
-        """Cap an account, or its days, for everybody who uses this ledger; None lifts the cap.
+        """Cap an account, or its days or months, for everybody who uses this ledger; None lifts the cap.
 
         Raises:
             InputError: the amount is negative, or more than the ledger can count.
@@ -242,6 +242,14 @@ class History:
         with self._reading() as db:
             row = db.execute("SELECT settled + reserved FROM scope WHERE key = ?", (f"{kind} {name}",)).fetchone()
         return usd_of(row[0]) if row else Decimal(0)
+
+    def reserved(self) -> Decimal:
+        """Dollars set aside for attempts that are open, those of dead processes included."""
+        with self._reading() as db:
+            (nano_usd,) = db.execute(
+                "SELECT coalesce(sum(reserved), 0) FROM attempt WHERE outcome = 'open'"
+            ).fetchone()
+        return usd_of(nano_usd)
 
     def samples(self, model: str, most: int = 500) -> list[Sample]:
         """The latest answered attempts of a model."""

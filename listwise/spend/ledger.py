@@ -21,7 +21,7 @@ from listwise.spend.money import usd_of
 from listwise.spend.routes import Routed, RouteFilter, RouteNote
 from listwise.types import Receipt, Usage
 
-ScopeKind = Literal["query", "run", "day", "account"]
+ScopeKind = Literal["query", "run", "day", "month", "account"]
 Outcome = Literal["answered", "rejected", "unsent", "unknown", "cached", "lost", "written off"]
 """What became of an attempt: ``answered`` cost its usage; ``rejected`` (by the server) and ``unsent`` cost nothing;
 ``unknown`` counts as the most it could cost; ``cached`` was answered without an attempt. Those of dead processes

@@ -41,7 +41,7 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Purse:
-    """The money of one run, which is counted in the run, in its account's day, and in its account."""
+    """The money of one run, which is counted in the run, in its account's day and month, and in its account."""
 
     ledger: Ledger
     run: str
@@ -59,9 +59,13 @@ class Purse:
         return (*own, Scope("run", self.run, _nano(self.caps.run)))
 
     def outer(self) -> tuple[Scope, ...]:
-        """The scopes beyond the run, as of now."""
-        day = f"{self.account} {datetime.fromtimestamp(self.now(), UTC):%Y-%m-%d}"
-        return Scope("day", day, _nano(self.caps.day)), Scope("account", self.account, _nano(self.caps.account))
+        """The scopes beyond the run, as of now: day, month, account. Only the ledger keeps caps for a month."""
+        now = datetime.fromtimestamp(self.now(), UTC)
+        return (
+            Scope("day", f"{self.account} {now:%Y-%m-%d}", _nano(self.caps.day)),
+            Scope("month", f"{self.account} {now:%Y-%m}"),
+            Scope("account", self.account, _nano(self.caps.account)),
+        )
 
     def entry(self, qid: str) -> Entry:
         """What the books say of a query's attempts."""

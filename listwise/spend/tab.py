@@ -68,6 +68,7 @@ class Tab:
         self.usage = Usage()
         self.nano_usd = 0
         self.counted: str | None = None
+        self.over_cap: str | None = None
         self._clock = clock
         self._sleep = sleep
         self._started = clock() - elapsed_s
@@ -137,6 +138,7 @@ class Tab:
                 return await self._try_to_reserve(tokens, nano_usd, noted)
             except BudgetExceeded as refusal:
                 if not refusal.pending:
+                    self.over_cap = refusal.limit.partition(" ")[0] if refusal.unit == "USD" else self.over_cap
                     raise
                 left = self.seconds_left()
             pause_s = wait_s * random.uniform(0.5, 1.0)

@@ -103,7 +103,7 @@ async def kept(ledger: Ledger, clock: Clock) -> float:
         found.append(state)
         return state or ""
 
-    day, _ = Purse(ledger, "run", now=clock).outer()
+    day, *_ = Purse(ledger, "run", now=clock).outer()
     await ledger.share("default", day, look)
     known = Experience.from_json(found[0] or "")
     return known.curve.queries if known else 0

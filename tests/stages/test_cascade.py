@@ -276,7 +276,7 @@ async def test_work_that_ends_while_queries_are_scored_is_in_the_books_and_leave
     with sqlite3.connect(path) as db:
         scopes = [kind for (kind,) in db.execute("SELECT substr(key, 1, 5) FROM scope")]
     assert "query" not in scopes
-    assert len(scopes) == 3
+    assert len(scopes) == 4  # run, day, month, account
 
 
 def test_a_cascade_is_written_in_words_or_in_tables(tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""The endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from listwise import __version__
+from listwise.errors import InputError
+from listwise.serve import answers
+from listwise.serve.bodies import Ask, CohereV2, RerankV1, Tei, Voyage
+from listwise.serve.draining import drained_by_signals
+from listwise.serve.gateway import Gateway, Gone, Visit
+from listwise.serve.keys import KeyFile, KeyRing
+from listwise.serve.logs import access_log
+from listwise.serve.metrics import CONTENT_TYPE, Metrics
+from listwise.serve.refusals import Refusal
+from listwise.serve.service import Ranked, Service
+from listwise.serve.settings import ServeSettings
+from listwise.spend.history import History
+from listwise.spend.sqlite import SqliteLedger
+
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+"""How a service without keys may be called: a web page could have its own name resolve to the loopback."""
+
+
+class Json(Response):
+    """ASCII only: what a client calls its fields, and is told about, may hold what no encoding has."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """See `Response.render`."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def create_app(settings: ServeSettings, *, log: Any = None) -> FastAPI:
+    """The service as an ASGI application. Models are loaded here; the lifespan lets go of everything.
+
+    Args:
+        settings: what the operator decides.
+        log: gets a line for each request, instead of the access log on standard error.
+
+    Raises:
+        ConfigError: a policy cannot work here.
+    """
+    service, metrics = Service(settings), Metrics()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with drained_by_signals(service):
+            try:
+                yield
+            finally:
+                service.draining = True
+                await service.aclose()
+
+    app = FastAPI(title="listwise", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.service = service
+    _add_endpoints(app, service, metrics)
+    _add_health(app, service, metrics)
+    app.exception_handler(RequestValidationError)(_malformed)
+    app.exception_handler(Refusal)(_refused)
+    app.exception_handler(HTTPException)(_refused_by_framework)
+    paths = set(app.openapi()["paths"])
+    ring = KeyRing(KeyFile(settings.keys)) if settings.keys is not None else None
+    app.add_middleware(Gateway, service=service, metrics=metrics, log=log or access_log(), ring=ring, routes=paths)
+    if ring is None:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_HOSTS))
+    return app
+
+
+def _add_endpoints(app: FastAPI, service: Service, metrics: Metrics) -> None:
+    async def ranked(request: Request, body: CohereV2 | RerankV1 | Voyage | Tei) -> Ranked:
+        visit: Visit = request.state.visit
+        try:
+            ask = body.ask()
+        except InputError as error:
+            raise Refusal(422, "invalid", str(error)) from error
+        visit.noted["documents"] = len(ask.texts)
+        if service.settings.log_queries:
+            visit.noted["query"] = ask.query
+        found = await _unless_gone(service, request, ask, visit)
+        receipt = found.ranking.receipt
+        metrics.ranked(receipt)
+        visit.noted |= {"policy": found.policy, "route": receipt.route, "usd": str(receipt.usd)}
+        visit.outcome = "degraded" if receipt.degraded else "ok"
+        return found
+
+    @app.post("/v2/rerank")
+    async def cohere_v2(request: Request, body: CohereV2) -> Response:
+        """Cohere's Rerank API, version 2."""
+        found = await ranked(request, body)
+        return Json(answers.cohere_v2(found, body), headers=answers.headers(found))
+
+    @app.post("/v1/rerank")
+    async def rerank_v1(request: Request, body: RerankV1) -> Response:
+        """Cohere's version 1, Jina's and vLLM's rerank APIs."""
+        found = await ranked(request, body)
+        return Json(answers.rerank_v1(found, body), headers=answers.headers(found))
+
+    @app.post("/voyage/v1/rerank")
+    async def voyage(request: Request, body: Voyage) -> Response:
+        """Voyage's rerank API."""
+        found = await ranked(request, body)
+        return Json(answers.voyage(found, body), headers=answers.headers(found))
+
+    @app.post("/rerank")
+    async def tei(request: Request, body: Tei) -> Response:
+        """The rerank API of Text Embeddings Inference."""
+        found = await ranked(request, body)
+        return Json(answers.tei(found, body), headers=answers.headers(found))
+
+
+def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
+    @app.get("/health/live")
+    async def live() -> dict[str, str]:
+        """Whether the process answers at all."""
+        return {"status": "live"}
+
+    @app.get("/health/ready")
+    async def ready() -> Response:
+        """Whether requests should be sent here; not while the service stops."""
+        if service.draining:
+            return Json({"status": "stopping"}, status_code=503)
+        return Json({"status": "ready", "policies": list(service.settings.policies)})
+
+    @app.get("/metrics")
+    async def figures() -> Response:
+        """What was done and spent, as Prometheus reads it."""
+        reserved = await asyncio.to_thread(_reserved_usd, service)
+        return Response(metrics.page(service, reserved), media_type=CONTENT_TYPE)
+
+
+async def _unless_gone(service: Service, request: Request, ask: Ask, visit: Visit) -> Ranked:
+    """Rank, unless the client goes away meanwhile: then the work is cancelled, and what it spent is settled.
+
+    Raises:
+        Gone: it went.
+    """
+    account = visit.key.name if visit.key else None
+    work = asyncio.create_task(
+        service.rank(ask, request_id=visit.id, headers=dict(request.headers), account=account)
+    )
+    leaving: asyncio.Task[None] = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        raise Gone
+    finally:
+        for task in (work, leaving):
+            task.cancel()
+        await asyncio.wait({work, leaving})
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client goes away; its body was read already."""
+    await request.receive()
+
+
+async def _malformed(_: Request, error: Exception) -> Response:
+    """Says where a body is wrong, and never what stood there."""
+    assert isinstance(error, RequestValidationError)
+    said = []
+    for problem in error.errors()[:5]:
+        place = ".".join(str(part) for part in problem["loc"] if part != "body")
+        said.append(f"{place or 'body'}: {problem['msg']}")
+    return _of(Refusal(422, "invalid", "; ".join(said)))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    request.state.visit.outcome = error.outcome
+    return _of(error)
+
+
+async def _refused_by_framework(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _of(Refusal(error.status_code, "invalid", str(error.detail), dict(error.headers or {})))
+
+
+def _of(refusal: Refusal) -> Response:
+    return Json(refusal.body, status_code=refusal.status, headers=refusal.headers)
+
+
+def _reserved_usd(service: Service) -> float:
+    ledger = service.ledger
+    return float(History(ledger.path).reserved()) if isinstance(ledger, SqliteLedger) else 0.0

@@ -1,0 +1,81 @@
+"""Runs the service: one process, or several that share a socket, the cache, the ledger and their figures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from functools import partial
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from listwise.errors import ConfigError
+from listwise.serve import metrics
+from listwise.serve.app import create_app
+from listwise.serve.service import Service
+from listwise.serve.settings import ServeSettings
+
+LAST_S = 5
+"""Seconds for connections to end after the grace."""
+HEALTH_S = 60
+"""Seconds in which a worker must say that it lives; while it imports and loads models it cannot."""
+IDLE_S = 15
+"""Seconds that a connection may be kept without a request."""
+
+
+def run(settings: ServeSettings, host: str, port: int) -> None:
+    """Serve until told to stop (SIGTERM, SIGINT), which is a good end.
+
+    Raises:
+        ConfigError: a policy cannot work here, or the address cannot be had.
+    """
+    config = uvicorn.Config(
+        partial(create_app, settings),
+        factory=True,
+        host=host,
+        port=port,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=IDLE_S,
+        timeout_graceful_shutdown=LAST_S,
+        timeout_worker_healthcheck=HEALTH_S,
+        lifespan="on",
+    )
+    if settings.workers == 1:
+        config.load()
+    else:
+        Service(settings).close()  # says what cannot work here and now, not in each worker
+    listening = _bound(config)
+    shown = f"[{host}]" if ":" in host else host
+    print(f"listwise: serving at http://{shown}:{listening.getsockname()[1]}", file=sys.stderr, flush=True)
+    for number in (signal.SIGTERM, signal.SIGINT):  # what uvicorn passes on once it is done
+        signal.signal(number, lambda *_: sys.exit(0))
+    if settings.workers == 1:
+        uvicorn.Server(config).run(sockets=[listening])
+        return
+    with tempfile.TemporaryDirectory(prefix="listwise-metrics-") as folder:
+        os.environ[metrics.FOLDER] = folder
+        Multiprocess(config, sockets=[listening]).run()
+
+
+def _bound(config: uvicorn.Config) -> socket:
+    """The socket that all workers accept from."""
+    family = AF_INET6 if ":" in config.host else AF_INET
+    listening = socket(family)
+    listening.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    try:
+        listening.bind((config.host, config.port))
+    except OSError as error:
+        listening.close()
+        why = error.strerror or str(error)
+        raise ConfigError(
+            f"{config.host}:{config.port} cannot be listened at: {why}; choose another --port"
+        ) from error
+    listening.set_inheritable(True)
+    return listening
