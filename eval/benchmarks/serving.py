@@ -167,9 +167,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--memory", type=int, default=0, metavar="N", help="also the memory after so many requests")
     options = parser.parse_args()
-    _say(
-        "| | requests | a second | p50 (ms) | p95 | p99 | CPU (ms) a request | lost |\n|---|---|---|---|---|---|---|---|"
-    )
+    _say("| | requests | a second | p50 (ms) | p95 | p99 | CPU (ms) a request | lost |")
+    _say("|---|---|---|---|---|---|---|---|")
     workers = ("--workers", str(options.workers))
     small = bodies(options.local_requests, PASSAGES)
     with tempfile.TemporaryDirectory() as folder:
