@@ -1,0 +1,133 @@
+"""Every page of the documentation is played, and so is the README."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import docs_play
+from tests.cli.conftest import make_collection
+from tests.conftest import CHECKOUT
+from tests.eval.results_folder import make
+
+DOCS = CHECKOUT / "docs"
+PAGES = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
+
+
+def _bias(folder: Path) -> None:
+    """Grades from 0 to 2, and another tool's record of answers."""
+    make_collection(folder)
+    run = [line.split() for line in (folder / "run.trec").read_text().splitlines()]
+    qrels = [f"{qid} 0 {docid} {int(rank) % 3}\n" for qid, _, docid, rank, *_ in run]
+    (folder / "qrels.txt").write_text("".join(qrels))
+    answer = {"model": "m", "docids": ["a", "b"], "response": "[2] > [1]", "call": 0}
+    answers = [json.dumps({**answer, "qid": f"q{at}"}) + "\n" for at in range(8)]
+    (folder / "answers.jsonl").write_text("".join(answers))
+
+
+PREPARED: dict[str, Callable[[Path], object]] = {
+    "bias": _bias,
+    "report": lambda folder: make(folder / "results" / "made-up", 3),
+}
+"""What is in the folder before a page is played, where it is more than the page itself makes."""
+
+
+def prepare(page: Path, folder: Path) -> None:
+    """Make what a page takes for granted."""
+    if page.stem in PREPARED:
+        PREPARED[page.stem](folder)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_does_what_it_shows(path: Path, tmp_path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
+    if "listwise eval" in page or "experiment" in page:
+        pytest.importorskip("ir_measures", reason="needs the extra listwise[eval]")
+    prepare(path, tmp_path)
+    with docs_play.player(tmp_path, page) as player:
+        docs_play.play(page, player)
+
+
+def test_blocks_are_found_with_their_kinds_and_lines() -> None:
+    page = "One\n\n    $ listwise doctor\n\n    more\n\n```python\nx = 1\n```\n\n| a |\n    no block\n"
+    assert docs_play.blocks_of(page) == [
+        docs_play.Block("", "$ listwise doctor\n\nmore\n", 3),
+        docs_play.Block("python", "x = 1\n", 7),
+    ]
+
+
+def test_commands_have_their_output_and_here_documents() -> None:
+    block = (
+        "$ cat > f.tsv <<'END'\nq1\tone\nEND\n$ listwise a \\\n    --b 'c d'  # why\nout\n\nmore\n$ listwise x\n"
+    )
+    assert docs_play.commands_of(block) == [
+        docs_play.Command(("cat", ">", "f.tsv"), "", "q1\tone\n"),
+        docs_play.Command(("listwise", "a", "--b", "c d"), "out\n\nmore\n"),
+        docs_play.Command(("listwise", "x"), ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "expected"),
+    [
+        ("a\nb\n", "a  \nb\n", True),
+        ("a\n...\nd\n", "a\nb\nc\nd\n", True),
+        ("took 0.3 s\n", "took 12 s\n", True),
+        ("a\n", "a\nb\n", False),
+        ("1.0\n", "1.1\n", False),
+    ],
+)
+def test_what_is_shown_is_compared_line_by_line(shown: str, printed: str, expected: bool) -> None:
+    assert docs_play.same(shown, printed) is expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "listwise rank --out f",
+        "listwise rerank ... --shufle balanced",
+        "listwise rerank ... --strategy slidin",
+        "listwise route fitt",
+        "listwise eval run.trec",  # lacks --qrels
+        "listwise cache clear everything",
+    ],
+)
+def test_a_command_that_cannot_run_is_found(line: str) -> None:
+    with pytest.raises(AssertionError, match="line 3"):
+        docs_play.check_command(line, 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from listwise import Rerankr\n",
+        "from listwise.policy import Police\n",
+        "$ listwise rerank ... \\\n    --no-such-option\n",
+    ],
+)
+def test_what_is_not_run_is_checked(text: str) -> None:
+    with pytest.raises(AssertionError):
+        docs_play.check(docs_play.Block("", text, 1))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "```console\n$ listwise prompts list\nnothing of the kind\n```\n",
+        "```console\n$ listwise nonsense\n```\n",
+        "```console\n$ rm -r folder\n```\n",
+        "```python\nprint(1 + 1)  # 3\n```\n",
+        "```bash\necho\n```\n",
+    ],
+)
+def test_a_page_that_says_what_is_not_so_fails(page: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError), docs_play.player(tmp_path, page) as player:
+        docs_play.play(page, player)
+
+
+def test_json_lines_are_parsed(tmp_path: Path) -> None:
+    with docs_play.player(tmp_path, "") as player, pytest.raises(json.JSONDecodeError):
+        docs_play.play("```jsonl\n{'a': 1}\n```\n", player)
