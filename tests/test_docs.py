@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
+import yaml
 
+import listwise
+from docs._site import reference
+from listwise.cli.options import POLICY_OPTIONS
+from listwise.policy import Policy
+from listwise.settings import StageSettings
 from tests import docs_play
 from tests.cli.conftest import make_collection
 from tests.conftest import CHECKOUT
@@ -126,6 +134,42 @@ def test_what_is_not_run_is_checked(text: str) -> None:
 def test_a_page_that_says_what_is_not_so_fails(page: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError), docs_play.player(tmp_path, page) as player:
         docs_play.play(page, player)
+
+
+def test_every_page_has_its_place_on_the_site() -> None:
+    site = yaml.safe_load((CHECKOUT / "mkdocs.yml").read_text(encoding="utf-8"))
+    named = set(_names(site["nav"]))
+    written = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert named - {"reference/command-line.md", "reference/settings.md"} == written  # which are made of the code
+
+
+def _names(nav: object) -> Iterator[str]:
+    if isinstance(nav, str):
+        yield nav
+    elif isinstance(nav, list | dict):
+        for each in nav.values() if isinstance(nav, dict) else nav:
+            yield from _names(each)
+
+
+def test_the_reference_has_every_command_with_its_options() -> None:
+    text = reference.command_line()
+    for command in ("listwise rerank", "listwise route fit", "listwise experiment report", "listwise spend cap"):
+        assert re.search(rf"^##+ {command}$", text, re.MULTILINE)
+    for options in (POLICY_OPTIONS["shuffle"], POLICY_OPTIONS["budget_total_usd"]):
+        (option,) = click.command()(options(lambda **_: None)).params
+        assert option.opts[0] in text
+
+
+def test_the_reference_explains_every_setting() -> None:
+    text = reference.settings()
+    for name in {**Policy.model_fields, **StageSettings.model_fields}:
+        assert re.search(rf"^### `{name}`\n\n[A-Z`]", text, re.MULTILINE), name
+    assert "\n\n`first` | `max` | `head_tail` · default `first` · `--long-passages`\n" in text
+
+
+def test_the_reference_has_every_public_name() -> None:
+    page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^::: listwise\.(\w+)$", page, re.MULTILINE)) == sorted(listwise.__all__)
 
 
 def test_json_lines_are_parsed(tmp_path: Path) -> None:
