@@ -36,8 +36,18 @@ def _bias(folder: Path) -> None:
     (folder / "answers.jsonl").write_text("".join(answers))
 
 
+def _quickstart(folder: Path) -> None:
+    """The files that a quickstart makes."""
+    page = (DOCS / "quickstart-production.md").read_text(encoding="utf-8")
+    for block in docs_play.blocks_of(page):
+        for command in docs_play.commands_of(block.text) if block.kind == "console" else []:
+            if command.given is not None and "/" not in command.words[2]:
+                (folder / command.words[2]).write_text(command.given, encoding="utf-8")
+
+
 PREPARED: dict[str, Callable[[Path], object]] = {
     "bias": _bias,
+    **dict.fromkeys(("prompts", "own-router", "teams", "resuming", "comparing-runs", "troubleshooting"), _quickstart),
     "report": lambda folder: make(folder / "results" / "made-up", 3),
 }
 """What is in the folder before a page is played, where it is more than the page itself makes."""

@@ -21,7 +21,6 @@ from pydantic_core import PydanticUndefined
 
 COLUMNS = 100
 _NAMES: dict[Any, str] = {
-    NoneType: "`none`",
     str: "text",
     int: "whole number",
     float: "number",
@@ -51,7 +50,7 @@ def command_line() -> str:
 
 
 def _helps(command: click.Command, name: str, depth: int) -> Iterator[tuple[str, int, str]]:
-    context = click.Context(command, info_name=name, terminal_width=COLUMNS, max_content_width=COLUMNS)
+    context = click.Context(command, info_name=name, help_option_names=["-h", "--help"], terminal_width=COLUMNS)
     yield name, depth, command.get_help(context)
     if isinstance(command, click.Group):
         for each in command.list_commands(context):
@@ -69,8 +68,8 @@ def settings() -> str:
     return "\n".join(
         [
             "# Settings\n",
-            "Every setting of a [policy](../policies.md): a line of its TOML file, a keyword of `Reranker(...)` and",
-            "of `Policy(...)`, and, where one is named, an option of `listwise rerank` and `listwise plan`.\n",
+            "Every setting of a [policy](../policies.md): a line of its TOML file, a keyword of `Reranker(...)`",
+            "and of `Policy(...)`, and, where one is named, an option of `listwise rerank` and `listwise plan`.\n",
             *(_setting(Policy, name, options.get(name)) for name in Policy.model_fields),
             "## Scorers\n",
             f"{_summary(StageSettings)} In a file, `[[local]]` tables.\n",
@@ -90,31 +89,32 @@ def _setting(model: type[BaseModel], name: str, option: str | None) -> str:
     field = model.model_fields[name]
     default = field.get_default(call_default_factory=True)
     facts = [_type(field.annotation)]
-    facts += ["required"] if default is PydanticUndefined else [f"default `{_shown(default)}`"]
+    facts += ["required"] if default is PydanticUndefined else []
+    facts += [f"default `{_shown(default)}`"] if default not in (PydanticUndefined, None, ()) else []
     facts += [f"`{option}`"] if option else []
     return f"### `{name}`\n\n{_docstrings(model)[name]}\n\n{' · '.join(facts)}\n"
 
 
 def _shown(default: Any) -> str:
     """As a file would have it."""
-    if default in (None, ()):
-        return "none"
     if isinstance(default, tuple):
         return ", ".join(each.scorer for each in default)
-    return str(default).lower() if isinstance(default, bool) else f"{default}"
+    if isinstance(default, ByteSize):
+        return default.human_readable()
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _type(annotation: Any) -> str:
-    """A type in the words of a file: values for a choice, ``none`` for None."""
+    """A type in the words of a file: values for a choice; what may be left out has no None there."""
     if get_origin(annotation) is Literal:
         return " | ".join(f"`{value}`" for value in get_args(annotation))
     if get_origin(annotation) in (Union, UnionType):
-        return " | ".join(_type(each) for each in get_args(annotation))
+        return " | ".join(_type(each) for each in get_args(annotation) if each is not NoneType)
     if get_origin(annotation) is tuple:
         return f"list of {_type(get_args(annotation)[0])}"
     if get_origin(annotation) is Annotated:
         return _type(get_args(annotation)[0])
-    return _NAMES.get(annotation, annotation.__name__)
+    return _NAMES.get(annotation) or str(annotation.__name__)
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
