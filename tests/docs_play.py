@@ -4,7 +4,7 @@ Two kinds of blocks, told apart by how they are written:
 
 - **A fenced block is played.** Of ``console``, each line that begins with ``$`` is a command (`Player.command`),
   and what stands below it is compared with what it prints. With nothing below, it must only succeed; ``...`` stands
-  for anything; what begins with ``listwise:`` is an error, and the command must fail. ``python`` runs, and
+  for anything; a line that begins with ``listwise:`` is an error, and the command must fail. ``python`` runs, and
   ``print(...)  # this`` must print this. ``toml``, ``json``, ``jsonl`` and ``yaml`` must be such.
 - **An indented block is not run**: it needs a key, money, or files of the reader's own. It is checked: every
   command exists, with its options and their choices (``...`` stands for options left out), and so does every name
@@ -43,6 +43,8 @@ _VARIES = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?"), "WHEN"),
 )
 """Figures that differ from run to run: seconds, moments."""
+_FAILED = re.compile(r"^listwise: (?!WARNING)", re.MULTILINE)
+"""How a command ends that fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class Player:
         program, *arguments = command.words
         match program:
             case "listwise":
-                return self._listwise(arguments, fails=command.shown.startswith("listwise: "))
+                return self._listwise(arguments, fails=_FAILED.search(command.shown) is not None)
             case "cat" if command.given is not None:
                 assert arguments[0] == ">", "a here-document is written to a file"
                 return self._write(arguments[1], command.given)
