@@ -4,7 +4,7 @@ Two kinds of blocks, told apart by how they are written:
 
 - **A fenced block is played.** Of ``console``, each line that begins with ``$`` is a command (`Player.command`),
   and what stands below it is compared with what it prints. With nothing below, it must only succeed; ``...`` stands
-  for anything; a line that begins with ``listwise:`` is an error, and the command must fail. ``python`` runs, and
+  for anything; a line that begins with ``listwise:`` is an error, and the command must fail, as one before ``echo $?`` must. ``python`` runs, and
   ``print(...)  # this`` must print this. ``toml``, ``json``, ``jsonl`` and ``yaml`` must be such.
 - **An indented block is not run**: it needs a key, money, or files of the reader's own. It is checked: every
   command exists, with its options and their choices (``...`` stands for options left out), and so does every name
@@ -26,6 +26,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -44,7 +45,8 @@ _VARIES = (
 )
 """Figures that differ from run to run: seconds, moments."""
 _FAILED = re.compile(r"^listwise: (?!WARNING)", re.MULTILINE)
-"""How a command ends that fails."""
+"""How a command ends that fails, unless the next one shows its exit status."""
+_STATUS = ("echo", "$?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +121,28 @@ class Player:
         self._folder = folder
         self._served_at = served_at
         self._own = {**self._shell.environment(), "COLUMNS": str(COLUMNS)}
+        self._status = 0
+
+    def block(self, block: Block) -> Iterator[tuple[Command, str]]:
+        """Run the commands of a ``console`` block, each with what it prints."""
+        commands = commands_of(block.text)
+        for command, after in pairwise([*commands, Command((), "")]):
+            printed = self.command(command)
+            fails = _FAILED.search(command.shown) is not None or after.words == _STATUS
+            assert (self._status != 0) == fails, (command.words, self._status, printed)
+            yield command, printed
+            if after.words != _STATUS:
+                self._status = 0
 
     def command(self, command: Command) -> str:
         """What a command prints: on standard output, or on standard error if that is nothing."""
         program, *arguments = command.words
         match program:
             case "listwise":
-                return self._listwise(arguments, fails=_FAILED.search(command.shown) is not None)
+                return self._listwise(arguments)
+            case "echo" if command.words == _STATUS:
+                shown, self._status = self._status, 0
+                return f"{shown}\n"
             case "cat" if command.given is not None:
                 assert arguments[0] == ">", "a here-document is written to a file"
                 return self._write(arguments[1], command.given)
@@ -157,16 +174,15 @@ class Player:
         path.write_text(text, encoding="utf-8")
         return ""
 
-    def _listwise(self, arguments: list[str], *, fails: bool) -> str:
+    def _listwise(self, arguments: list[str]) -> str:
         into = None
         if ">" in arguments:
             *arguments, _, into = arguments
         from tests.cli import forked
 
         given = [each.replace(SERVED, self._served_at) for each in arguments]
-        status, out, err = forked.run(given, self._folder, self._own, None, timeout_s=120)
+        self._status, out, err = forked.run(given, self._folder, self._own, None, timeout_s=120)
         assert "Traceback" not in err, err
-        assert (status != 0) == fails, (arguments, status, err)
         out, err = (text.replace(self._served_at, SERVED) for text in (out, err))
         if into is not None:
             return self._write(into, out)
@@ -183,8 +199,7 @@ def play(page: str, player: Player) -> int:
     for block in blocks_of(page):
         match block.kind:
             case "console":
-                for command in commands_of(block.text):
-                    printed = player.command(command)
+                for command, printed in player.block(block):
                     if command.shown:
                         assert same(command.shown, printed), (
                             f"{shlex.join(command.words)} prints\n{printed}\nand the page has\n{command.shown}"
@@ -282,8 +297,7 @@ def rewrite(path: Path, folder: Path) -> None:
         for block in blocks_of(page):
             if block.kind == "python":
                 playing.python(block.text)
-            for command in commands_of(block.text) if block.kind == "console" else []:
-                printed = playing.command(command)
+            for command, printed in playing.block(block) if block.kind == "console" else []:
                 if command.shown and not same(command.shown, printed):
                     tidied = "".join(f"{line.rstrip()}\n" for line in printed.strip("\n").splitlines())
                     assert command.shown in page

@@ -47,7 +47,9 @@ def _quickstart(folder: Path) -> None:
 
 PREPARED: dict[str, Callable[[Path], object]] = {
     "bias": _bias,
-    **dict.fromkeys(("prompts", "own-router", "teams", "resuming", "comparing-runs", "troubleshooting"), _quickstart),
+    **dict.fromkeys(
+        ("prompts", "own-router", "teams", "resuming", "comparing-runs", "troubleshooting"), _quickstart
+    ),
     "report": lambda folder: make(folder / "results" / "made-up", 3),
 }
 """What is in the folder before a page is played, where it is more than the page itself makes."""
