@@ -41,6 +41,7 @@ SERVED = "http://127.0.0.1:8000"
 _VARIES = (
     (re.compile(r" +\d+\.\d\d(?= +\$)"), " s"),
     (re.compile(r"\d+(\.\d+)? ?(ms|s)\b"), "N s"),
+    (re.compile(r'(?<="seconds": )[\d.e-]+'), "N"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?"), "WHEN"),
 )
 """Figures that differ from run to run: seconds, moments."""
