@@ -4,8 +4,8 @@ Two kinds of blocks, told apart by how they are written:
 
 - **A fenced block is played.** Of ``console``, each line that begins with ``$`` is a command (`Player.command`),
   and what stands below it is compared with what it prints. With nothing below, it must only succeed; ``...`` stands
-  for anything; a line that begins with ``listwise:`` is an error, and the command must fail, as one before ``echo $?`` must. ``python`` runs, and
-  ``print(...)  # this`` must print this. ``toml``, ``json``, ``jsonl`` and ``yaml`` must be such.
+  for anything. A command that shows a line beginning with ``listwise:``, or is followed by ``echo $?``, must fail.
+  ``python`` runs, and ``print(...)  # this`` must print this. ``toml``, ``json``, ``jsonl``, ``yaml`` are parsed.
 - **An indented block is not run**: it needs a key, money, or files of the reader's own. It is checked: every
   command exists, with its options and their choices (``...`` stands for options left out), and so does every name
   that is imported from listwise.
