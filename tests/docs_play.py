@@ -5,6 +5,7 @@ Two kinds of blocks, told apart by how they are written:
 - **A fenced block is played.** Of ``console``, each line that begins with ``$`` is a command (`Player.command`),
   and what stands below it is compared with what it prints. With nothing below, it must only succeed; ``...`` stands
   for anything. A command that shows a line beginning with ``listwise:``, or is followed by ``echo $?``, must fail.
+  ``sh`` is to be pasted, and makes files: ``cat > FILE <<'END'``.
   ``python`` runs, and ``print(...)  # this`` must print this. ``toml``, ``json``, ``jsonl``, ``yaml`` are parsed.
 - **An indented block is not run**: it needs a key, money, or files of the reader's own. It is checked: every
   command exists, with its options and their choices (``...`` stands for options left out), and so does every name
@@ -61,7 +62,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of a ``console`` block; ``shown`` is what the page has below it, ``given`` a here-document."""
+    """A command of a block; ``shown`` is what the page has below it, ``given`` a here-document."""
 
     words: tuple[str, ...]
     shown: str
@@ -88,7 +89,8 @@ def blocks_of(page: str) -> list[Block]:
 
 
 def commands_of(block: str) -> list[Command]:
-    """The commands of a ``console`` block."""
+    """The commands of a ``console`` or ``sh`` block."""
+    block = re.sub("^(?=cat > )", "$ ", block, flags=re.MULTILINE)
     parts = re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
     return [_command(line, rest) for line, rest in parts]
 
@@ -125,7 +127,7 @@ class Player:
         self._status = 0
 
     def block(self, block: Block) -> Iterator[tuple[Command, str]]:
-        """Run the commands of a ``console`` block, each with what it prints."""
+        """Run the commands of a block, each with what it prints."""
         commands = commands_of(block.text)
         for command, after in pairwise([*commands, Command((), "")]):
             printed = self.command(command)
@@ -155,6 +157,9 @@ class Player:
                 number, name = int(arguments[0].lstrip("-")), arguments[1]
                 lines = (self._folder / name).read_text(encoding="utf-8").splitlines(keepends=True)
                 return "".join(lines[:number])
+            case "printf":
+                text, _, name = arguments
+                return self._write(name, text.encode().decode("unicode_escape"))
             case "export":
                 name, value = arguments[0].split("=", 1)
                 self._own[name] = value.replace(SERVED, self._served_at)
@@ -199,7 +204,7 @@ def play(page: str, player: Player) -> int:
     played = 0
     for block in blocks_of(page):
         match block.kind:
-            case "console":
+            case "console" | "sh":
                 for command, printed in player.block(block):
                     if command.shown:
                         assert same(command.shown, printed), (
@@ -298,7 +303,7 @@ def rewrite(path: Path, folder: Path) -> None:
         for block in blocks_of(page):
             if block.kind == "python":
                 playing.python(block.text)
-            for command, printed in playing.block(block) if block.kind == "console" else []:
+            for command, printed in playing.block(block) if block.kind in ("console", "sh") else []:
                 if command.shown and not same(command.shown, printed):
                     tidied = "".join(f"{line.rstrip()}\n" for line in printed.strip("\n").splitlines())
                     assert command.shown in page

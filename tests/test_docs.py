@@ -40,7 +40,7 @@ def _quickstart(folder: Path) -> None:
     """The files that a quickstart makes."""
     page = (DOCS / "quickstart-production.md").read_text(encoding="utf-8")
     for block in docs_play.blocks_of(page):
-        for command in docs_play.commands_of(block.text) if block.kind == "console" else []:
+        for command in docs_play.commands_of(block.text) if block.kind == "sh" else []:
             if command.given is not None and "/" not in command.words[2]:
                 (folder / command.words[2]).write_text(command.given, encoding="utf-8")
 
