@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import yaml
 
 import listwise
 from docs._site import reference
+from docs._site.network import loaded_from_elsewhere
 from listwise.cli.options import POLICY_OPTIONS
 from listwise.policy import Policy
 from listwise.settings import StageSettings
@@ -37,20 +39,24 @@ def _bias(folder: Path) -> None:
 
 
 def _quickstart(folder: Path) -> None:
-    """The files that a quickstart makes."""
+    """The files that a quickstart makes, in other forms, too."""
     page = (DOCS / "quickstart-production.md").read_text(encoding="utf-8")
     for block in docs_play.blocks_of(page):
         for command in docs_play.commands_of(block.text) if block.kind == "sh" else []:
             if command.given is not None and "/" not in command.words[2]:
                 (folder / command.words[2]).write_text(command.given, encoding="utf-8")
+    queries = [json.loads(line) for line in (folder / "queries.jsonl").read_text().splitlines()]
+    (folder / "queries.tsv").write_text("".join(f"{each['qid']}\t{each['text']}\n" for each in queries))
+    (folder / "corpus.jsonl.gz").write_bytes(gzip.compress((folder / "corpus.jsonl").read_bytes()))
 
 
+_BEGUN = (
+    "comparing-runs", "own-router", "prompts", "resuming", "spending", "teams", "troubleshooting", "vllm",
+)  # fmt: skip
 PREPARED: dict[str, Callable[[Path], object]] = {
     "bias": _bias,
-    **dict.fromkeys(
-        ("prompts", "own-router", "teams", "resuming", "comparing-runs", "troubleshooting"), _quickstart
-    ),
     "report": lambda folder: make(folder / "results" / "made-up", 3),
+    **dict.fromkeys(_BEGUN, _quickstart),
 }
 """What is in the folder before a page is played, where it is more than the page itself makes."""
 
@@ -182,6 +188,27 @@ def test_the_reference_explains_every_setting() -> None:
 def test_the_reference_has_every_public_name() -> None:
     page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^::: listwise\.(\w+)$", page, re.MULTILINE)) == sorted(listwise.__all__)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<script async src="https://cdn.example/a.js"></script>',
+        "<img alt=a src=//img.example/a.png>",
+        '<link rel="stylesheet" href="http://fonts.example/css">',
+        "a { background: url('https://img.example/a.png') }",
+        '@import "//fonts.example/css";',
+    ],
+)
+def test_what_the_site_would_load_from_elsewhere_is_found(text: str) -> None:
+    assert loaded_from_elsewhere(f"<p>{text}</p>")
+
+
+@pytest.mark.parametrize(
+    "text", ['<a href="https://example.org">', '<script src="assets/a.js">', "a { background: url(a.png) }"]
+)
+def test_links_and_its_own_files_are_fine(text: str) -> None:
+    assert loaded_from_elsewhere(text) is None
 
 
 def test_json_lines_are_parsed(tmp_path: Path) -> None:

@@ -13,10 +13,6 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 _OUTSIDE = re.compile(r"\]\((?:\.\./)+eval/")
-_LOADED = re.compile(
-    r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?(?:https?:)?//[^>]*>|<link\b[^>]*\bhref=["']?(?:https?:)?//[^>]*>"""
-)
-"""What a browser would fetch from elsewhere by itself."""
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -42,6 +38,8 @@ def on_post_build(config: Any) -> None:
     Raises:
         PluginError: a page loads something from elsewhere.
     """
-    for path in sorted(Path(config.site_dir).rglob("*.html")):
-        if found := _LOADED.search(path.read_text(encoding="utf-8")):
-            raise PluginError(f"{path}: {found[0]} is loaded from elsewhere; the site must work without a network")
+    from docs._site.network import loaded_from_elsewhere
+
+    for path in sorted(Path(config.site_dir).rglob("*")):
+        if path.suffix in (".html", ".css") and (found := loaded_from_elsewhere(path.read_text(encoding="utf-8"))):
+            raise PluginError(f"{path}: {found} is loaded from elsewhere; the site must work without a network")
