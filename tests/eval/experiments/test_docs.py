@@ -15,6 +15,7 @@ from listwise.cli import cli
 from listwise.eval.experiments.definition import Definition, Recorded, Reranked, Vote, read_definition
 from listwise.eval.experiments.systems import systems_of
 from tests.conftest import CHECKOUT
+from tests.docs_play import blocks_of, commands_of
 
 EXAMPLE = CHECKOUT / "eval" / "experiments" / "example.toml"
 PAGE = (CHECKOUT / "docs" / "experiments.md").read_text(encoding="utf-8")
@@ -22,9 +23,10 @@ PAGE = (CHECKOUT / "docs" / "experiments.md").read_text(encoding="utf-8")
 
 def test_the_example_gives_the_table_shown(tmp_path: Path) -> None:
     pytest.importorskip("ir_measures", reason="needs the extra listwise[eval]")
-    command, *shown = re.findall(r"^    (?:\$ )?(.*)$", PAGE, re.M)[:9]
-    assert command == "listwise experiment run eval/experiments/example.toml"
-    arguments = [sys.executable, "-m", *command.split(), "--out", str(tmp_path / "example")]
+    command, *_ = commands_of(blocks_of(PAGE)[0].text)
+    shown = command.shown.splitlines()
+    assert command.words == ("listwise", "experiment", "run", "eval/experiments/example.toml")
+    arguments = [sys.executable, "-m", *command.words, "--out", str(tmp_path / "example")]
     env = {**os.environ}  # not that of the C library, in which readline puts a width
     done = subprocess.run(
         arguments, cwd=CHECKOUT, env=env, capture_output=True, text=True, check=False, timeout=120
