@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("listwise", deadline=None)  # timings live in benchmarks
+# Timings live in benchmarks. `pytest --hypothesis-profile thorough` looks longer.
+settings.register_profile("listwise", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile("listwise")
 
 CHECKOUT = Path(__file__).resolve().parent.parent

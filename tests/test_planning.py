@@ -88,7 +88,15 @@ def test_the_bill_is_near_the_plan_and_never_above_the_high_figure(
         assert abs(bill(server) / line.usd.expected - 1) < 0.1
 
 
-@pytest.mark.parametrize("strategy", ["setwise", "topdown", "tournament", "blitz"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param("setwise", marks=pytest.mark.slow),
+        "topdown",
+        pytest.param("tournament", marks=pytest.mark.slow),
+        "blitz",
+    ],
+)
 def test_the_bill_is_never_above_the_high_figure_where_the_answers_say_how_much_is_read(
     requests: list[Request], server: ScriptedServer, tmp_path: Path, strategy: StrategyName
 ) -> None:

@@ -72,6 +72,7 @@ async def test_it_says_how_likely_its_first_tokens_were(base_url: str, form: Ans
     assert completion.text.startswith(max(completion.leading[0], key=completion.leading[0].__getitem__))
 
 
+@pytest.mark.slow
 def test_all_questions_are_answered_end_to_end(base_url: str) -> None:
     passages = ("Bread is baked.", "Fire is hot.", "Paris is in France.", "Cats purr.", "Paris is the capital.")
     request = Request(

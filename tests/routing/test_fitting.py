@@ -70,7 +70,7 @@ def test_how_much_predictions_differ_is_how_much_gains_do_and_not_how_much_optio
         assert float(ours.mean()) == pytest.approx(float(real.mean()), abs=0.01)
 
 
-@pytest.mark.parametrize("count", [40, 135])
+@pytest.mark.parametrize("count", [40, pytest.param(135, marks=pytest.mark.slow)])
 def test_pure_noise_is_refused(count: int) -> None:
     told = 0
     for seed in range(30):

@@ -204,7 +204,7 @@ CAP = int(0.3 * bill(STREAM))
 WHOLE = spend(Pacer(CAP, START), STREAM)
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(st.lists(st.integers(0, len(STREAM) - 1), max_size=4))
 def test_restarts_at_any_moment_change_next_to_nothing(restarts: list[int]) -> None:
     costs = restarted(STREAM, CAP, restarts, MOST_QUERIES, MOST_S)

@@ -340,8 +340,8 @@ class SqliteMachine(LedgerMachine):
 
 
 TestMemoryLedger = LedgerMachine.TestCase
-TestMemoryLedger.settings = settings(max_examples=150, stateful_step_count=40)
+TestMemoryLedger.settings = settings(max_examples=80, stateful_step_count=40)
 TestSqliteLedger = SqliteMachine.TestCase
 TestSqliteLedger.settings = settings(
-    max_examples=100, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=50, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
 )
