@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, Literal
@@ -35,6 +36,32 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 INPUTS = ("queries", "corpus", "run_file", "requests_file", "query", "passages", "qids", "missing")
+
+
+_FILES = {
+    "queries": "queries",
+    "corpus": "corpus",
+    "run_file": "run",
+    "requests_file": "requests",
+    "passages": "passages",
+}
+
+
+def spare_inputs(options: dict[str, Any], *outputs: str) -> None:
+    """Whether no output would replace a file that is read.
+
+    Args:
+        options: a command's, with its input.
+        outputs: names of options that say where something is written.
+
+    Raises:
+        ConfigError: one would.
+    """
+    read = {os.path.realpath(options[key]): name for key, name in _FILES.items() if options[key] not in (None, "-")}
+    for output in outputs:
+        path = options[output]
+        if path is not None and path != "-" and os.path.realpath(path) in read:
+            raise ConfigError(f"--{output} {path} would replace the file of --{read[os.path.realpath(path)]}")
 
 
 def requests_given(options: dict[str, Any]) -> list[Request]:

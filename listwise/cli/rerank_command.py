@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from listwise.cli.inputs import input_options, requests_given
+from listwise.cli.inputs import input_options, requests_given, spare_inputs
 from listwise.cli.options import policy_options, settings_given
 from listwise.cli.outputs import Files
 from listwise.formats.rankings import RankingForm
@@ -58,6 +58,7 @@ def command(**options: Any) -> int:
 
     policy = Policy.of(options.pop("policy"), **settings_given(options))
     form: RankingForm = options["form"] or ("trec" if options["query"] is None else "text")
+    spare_inputs(options, "out", "receipts", "trace", "scores")
     requests = requests_given(options)
     files = Files(options["out"], form, options["receipts"], options["trace"], options["scores"])
     return rerank_all(requests, policy, files, run_id=options["run_id"])

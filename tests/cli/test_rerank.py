@@ -318,3 +318,18 @@ def test_scores_are_written_in_three_scales(shell: Shell) -> None:
     assert line["raw"] == sorted(line["raw"], reverse=True)
     assert sum(line["share"]) == pytest.approx(1)
     assert all(0 < probability < 1 for probability in line["probability"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--out", "./queries.tsv"), "--out ./queries.tsv would replace the file of --queries"),
+        (("--out", "o.trec", "--trace", "run.trec"), "--trace run.trec would replace the file of --run"),
+    ],
+)
+def test_no_output_replaces_an_input(shell: Shell, arguments: tuple[str, ...], said: str) -> None:
+    before = [(shell.folder / name).read_bytes() for name in ("queries.tsv", "run.trec")]
+    given = ("--queries", "queries.tsv", "--corpus", "corpus.jsonl", "--run", "run.trec", *arguments)
+    done = shell.run("rerank", *given)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert [(shell.folder / name).read_bytes() for name in ("queries.tsv", "run.trec")] == before
