@@ -7,6 +7,7 @@ same everywhere and is checked once.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Container
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -300,14 +301,17 @@ class Policy(LlmSettings):
             start = {} if base is None else base.model_dump(exclude_unset=True)
             return cls._checked({**start, **settings}, "")
         path, written = written_in(base)
-        return cls._checked({**written, **settings}, f"{path}: ")
+        return cls._checked({**written, **settings}, f"{path}: ", settings)
 
     @classmethod
-    def _checked(cls, settings: dict[str, Any], place: str) -> Policy:
+    def _checked(cls, settings: dict[str, Any], place: str, given: Container[object] = ()) -> Policy:
+        """``given`` are settings that do not stand at the place."""
         try:
             return cls.model_validate(settings)
         except ValidationError as error:
-            raise ConfigError(place + "; ".join(_describe(problem) for problem in error.errors())) from None
+            problems = error.errors()
+            there = any(not problem["loc"] or problem["loc"][0] not in given for problem in problems)
+            raise ConfigError(place * there + "; ".join(map(_describe, problems))) from None
 
 
 def written_in(policy: str | Path) -> tuple[Path, dict[str, Any]]:

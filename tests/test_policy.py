@@ -76,6 +76,8 @@ def test_a_bad_file_is_named(tmp_path: Path) -> None:
     file.write_text("depht = 3")
     with pytest.raises(ConfigError, match=r"mine\.toml: .*did you mean 'depth'"):
         Policy.of(file)
+    with pytest.raises(ConfigError, match=r"^depth: "):
+        Policy.of("balanced", depth=-1)
 
 
 def test_a_share_may_come_as_text() -> None:
