@@ -53,7 +53,7 @@ $(TORCH)/.ready: pyproject.toml
 	@touch $@
 
 test-torch: $(TORCH)/.ready ## Run the tests over real torch, sentence-transformers, PyLate and FlashRank
-	$(TORCH)/bin/python -m pytest -m torch
+	$(TORCH)/bin/python -m pytest -m torch tests/distill tests/models
 
 # An environment of its own: together they bring more than a hundred packages.
 ADAPTERS := .venv-adapters
