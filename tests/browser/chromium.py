@@ -57,6 +57,13 @@ class Page:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    async def until(self, script: str) -> None:
+        """Wait until a script gives something true, ten seconds at most: what events lead to comes after them."""
+        async with asyncio.timeout(10):
+            await self.run(
+                f"new Promise(done => {{ (function look() {{ {script} ? done() : setTimeout(look, 20) }})() }})"
+            )
+
     async def press(self, key: str, times: int = 1) -> None:
         """Press and release a key."""
         code, text = KEYS[key]

@@ -189,10 +189,11 @@ async def test_it_is_used_by_keyboard_alone(page: Page) -> None:
     assert await page.run("document.querySelectorAll('#list tbody tr').length") == 1
     await page.press("Tab", 2)
     await page.press("Enter")
+    await page.until(f"(document.querySelector('.choose') && {focused}.tagName != 'A')")
     assert await page.run(f"{focused}.textContent") == "how are some sharks warm blooded"
     await page.press("Tab", 3)
     await page.press("Enter")
-    assert await page.run("document.querySelector('.choose[aria-pressed=true]').textContent") == "SPLADE++"
+    await page.until("(document.querySelector('.choose[aria-pressed=true]')?.textContent == 'SPLADE++')")
 
 
 async def test_light_and_dark_by_the_system_and_by_hand(page: Page) -> None:
