@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -87,20 +85,11 @@ def _agree(planned: ExperimentPlan, *, yes: bool) -> None:
 def _work(experiment: Experiment, money: Money) -> int:
     """Run what is missing, with progress; returns the signal that stopped it, or 0."""
     from listwise.cli.screen import Totals, following
+    from listwise.cli.stopping import run_until_stopped
 
     totals = Totals()
-    stopped_by: list[int] = []
-
-    def stop(number: int, task: asyncio.Task[Any]) -> None:
-        stopped_by.append(number)
-        task.cancel()
 
     async def work() -> None:
-        stopping = asyncio.current_task()
-        assert stopping is not None
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number, stopping)
         async with aclosing(experiment.run(money)) as receipts:
             async for _, receipt in receipts:
                 if not receipt.simulated:
@@ -108,10 +97,10 @@ def _work(experiment: Experiment, money: Money) -> int:
                 follower.advance()
 
     queries = sum(len(job.requests) for job in experiment.to_do())
-    with following(queries, totals) as follower, suppress(asyncio.CancelledError):
-        asyncio.run(work())
+    with following(queries, totals) as follower:
+        stopped_by = run_until_stopped(work)
     _warn(totals)
-    return stopped_by[0] if stopped_by else 0
+    return stopped_by
 
 
 def _warn(totals: Totals) -> None:

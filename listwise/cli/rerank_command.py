@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -85,23 +83,14 @@ def rerank_all(requests: list[Request], policy: Any, files: Files, run_id: str |
     """Re-rank requests and write what comes of it; returns the exit code."""
     from listwise.cli.outputs import Outputs
     from listwise.cli.screen import Totals, following, show_totals
+    from listwise.cli.stopping import run_until_stopped
     from listwise.reranker import Reranker
 
     reranker = Reranker(policy, run_id=run_id, trace=files.trace is not None)
     totals = Totals()
     note_run(reranker, requests)
-    stopped_by: list[int] = []
-
-    def stop(number: int, task: asyncio.Task[Any]) -> None:
-        stopped_by.append(number)
-        task.cancel()
 
     async def work() -> None:
-        stopping = asyncio.current_task()
-        assert stopping is not None
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number, stopping)
         async with reranker, aclosing(reranker.arerank_many(requests, ordered=False)) as rankings:
             async for ranking in rankings:
                 outputs.add(ranking)
@@ -111,13 +100,12 @@ def rerank_all(requests: list[Request], policy: Any, files: Files, run_id: str |
     with (
         Outputs(requests, files) as outputs,
         following(len(requests), totals) as follower,
-        suppress(asyncio.CancelledError),
     ):
-        asyncio.run(work())
+        stopped_by = run_until_stopped(work)
     show_totals(totals)
     if stopped_by:
         click.echo(f"listwise: interrupted; {outputs.written} of {len(requests)} queries are written", err=True)
-        return 128 + stopped_by[0]
+        return 128 + stopped_by
     if totals.never_answered:
         click.echo("listwise: the LLM answered none of the calls put to it", err=True)
         return 1
