@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
+
+from listwise.cli.lazy import LazyGroup
 
 SUBCOMMANDS = {
     "plan": "What an experiment would cost, system by system.",
@@ -13,24 +13,7 @@ SUBCOMMANDS = {
 }
 
 
-class _Lazy(click.Group):
-    """Imports ``listwise.cli.experiment_NAME`` when it is run."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(SUBCOMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in SUBCOMMANDS:
-            return None
-        found: click.Command = getattr(import_module(f"listwise.cli.experiment_{cmd_name}"), cmd_name)
-        return found
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(SUBCOMMANDS.items()))
-
-
-@click.group("experiment", cls=_Lazy)
+@click.group("experiment", cls=LazyGroup, told=SUBCOMMANDS, place=("listwise.cli.experiment_{}", "{}"))
 def command() -> None:
     """Experiments as files.
 

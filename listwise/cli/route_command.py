@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
+
+from listwise.cli.lazy import LazyGroup
 
 SUBCOMMANDS = {
     "show": "What a fitted router knows, and how well.",
@@ -16,24 +16,7 @@ SUBCOMMANDS = {
 }
 
 
-class _Lazy(click.Group):
-    """Imports ``listwise.cli.route_NAME`` when it is run."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(SUBCOMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in SUBCOMMANDS:
-            return None
-        found: click.Command = getattr(import_module(f"listwise.cli.route_{cmd_name}"), cmd_name)
-        return found
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(SUBCOMMANDS.items()))
-
-
-@click.group("route", cls=_Lazy)
+@click.group("route", cls=LazyGroup, told=SUBCOMMANDS, place=("listwise.cli.route_{}", "{}"))
 def command() -> None:
     """Which queries go to the LLM, and why.
 
