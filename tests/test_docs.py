@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shutil
+import tomllib
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -18,14 +21,17 @@ from docs._site.network import loaded_from_elsewhere
 from listwise.cli.options import POLICY_OPTIONS
 from listwise.policy import Policy
 from listwise.settings import StageSettings
-from tests import docs_play
-from tests.cli.conftest import make_collection
+from tests import docs_blocks, docs_checks, docs_play, docs_player
+from tests.cli.conftest import Shell, make_collection
 from tests.conftest import CHECKOUT
 from tests.eval.results_folder import make
 
 DOCS = CHECKOUT / "docs"
-ELSEWHERE = {"adapters", "serve"}
-"""Pages that need other libraries or a service that runs: tests/adapters and tests/serve play them."""
+ELSEWHERE = {
+    "adapters": ("tests/adapters/test_docs.py", {"", "python", "text", "json"}),
+    "serve": ("tests/serve/test_docs.py", {"console", "json", "python"}),
+}
+"""Pages that need other libraries or a service that runs: who plays them, and the kinds of blocks that it plays."""
 PAGES = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 
 
@@ -40,24 +46,111 @@ def _bias(folder: Path) -> None:
     (folder / "answers.jsonl").write_text("".join(answers))
 
 
-def _quickstart(folder: Path) -> None:
-    """The files that a quickstart makes, in other forms, too."""
+def _quickstart(folder: Path, renamed: str = "sky") -> None:
+    """The files that a quickstart makes, in other forms, too; its query ``sky`` under another name."""
     page = (DOCS / "quickstart-production.md").read_text(encoding="utf-8")
-    for block in docs_play.blocks_of(page):
-        for command in docs_play.commands_of(block.text) if block.kind == "sh" else []:
+    for block in docs_blocks.blocks_of(page):
+        for command in docs_blocks.commands_of(block.text) if block.kind == "sh" else []:
             if command.given is not None and "/" not in command.words[2]:
-                (folder / command.words[2]).write_text(command.given, encoding="utf-8")
+                text = re.sub(r'^sky(?= )|(?<=\{"qid": ")sky', renamed, command.given, flags=re.MULTILINE)
+                (folder / command.words[2]).write_text(text, encoding="utf-8")
     queries = [json.loads(line) for line in (folder / "queries.jsonl").read_text().splitlines()]
     (folder / "queries.tsv").write_text("".join(f"{each['qid']}\t{each['text']}\n" for each in queries))
+    passages = [json.loads(line) for line in (folder / "corpus.jsonl").read_text().splitlines()]
+    texts = {each["id"]: each["text"] for each in passages}
     (folder / "corpus.jsonl.gz").write_bytes(gzip.compress((folder / "corpus.jsonl").read_bytes()))
+    (folder / "passages.txt").write_text("\n".join(texts.values()) + "\n")
+    run = [line.split() for line in (folder / "bm25.trec").read_text().splitlines()]
+    for query in queries:
+        found = [
+            {"docid": docid, "doc": {"text": texts[docid]}} for qid, _, docid, *_ in run if qid == query["qid"]
+        ]
+        with (folder / "requests.jsonl").open("a") as file:
+            file.write(json.dumps({"query": query, "candidates": found}) + "\n")
+
+
+def _readme(folder: Path) -> None:
+    """Windows are full, and there is something to choose from, as each query has forty more candidates."""
+    _checkout(folder, "47923")
+    more = {f"m{at}": f"What is said in passage {at} has little to do with it." for at in range(40)}
+    texts = (folder / "corpus.jsonl").read_text()
+    texts += "".join(json.dumps({"id": docid, "text": text}) + "\n" for docid, text in more.items())
+    (folder / "corpus.jsonl").write_text(texts)
+    (folder / "corpus.jsonl.gz").write_bytes(gzip.compress(texts.encode()))
+    with (folder / "bm25.trec").open("a") as run:
+        for qid in ("47923", "bread", "rust"):
+            run.writelines(f"{qid} Q0 {docid} {at} {1 / at} bm25\n" for at, docid in enumerate(more, start=4))
+
+
+def _routing(folder: Path) -> None:
+    """Cases to fit to."""
+    _checkout(folder, "47923")
+    fit = (
+        "route",
+        "fit",
+        "--requests",
+        "requests.jsonl",
+        "--qrels",
+        "qrels.txt",
+        "--llm",
+        "sim/weak,qrels=qrels.txt",
+    )
+    done = Shell(folder).run(*fit, "--out", "weak.json", "--keep-cases", "cases.jsonl")
+    assert done.returncode == 0, done.stderr
+
+
+def _checkout(folder: Path, renamed: str = "sky") -> None:
+    """Beside them, what a command from the root of a checkout finds, and local models under made-up names."""
+    _quickstart(folder, renamed)
+    (folder / "eval").symlink_to(CHECKOUT / "eval")
+    (folder / "models").mkdir()
+    for name in ("colbert", "cross-encoder"):
+        (folder / "models" / name).symlink_to(CHECKOUT / "listwise" / "embedded_cross")
+    dl19 = folder / "DIR" / "dl19"
+    (dl19 / "llm_runs").mkdir(parents=True)
+    for name in ("queries.jsonl", "corpus.jsonl", "qrels.txt", "bm25.trec"):
+        shutil.copy(folder / name, dl19)
+    recorded = tomllib.loads((CHECKOUT / "eval" / "experiments" / "dl19.toml").read_text(encoding="utf-8"))
+    shutil.copy(folder / "bm25.trec", dl19 / f"{recorded['first_stages']['SPLADE++']}.trec")
+    for system in recorded["systems"].values():
+        for at in range(5 if "*" in system.get("recorded", "") else "recorded" in system):
+            name = system["recorded"].replace("*", str(at))
+            (dl19 / name).write_bytes(gzip.compress((folder / "bm25.trec").read_bytes()))
+
+
+def _experiments(folder: Path) -> None:
+    _checkout(folder)
+    for name in ("small", "mine"):
+        shutil.copytree(folder / "DIR" / "dl19", folder / name)
+
+
+def _novel_eval(folder: Path) -> None:
+    (folder / "NovelEval").mkdir()
+    (folder / "NovelEval" / "qrels.txt").write_text("1 0 a 2\n1 0 b 0\n2 0 c 1\n")
+
+
+def _distill(folder: Path) -> None:
+    """What was ranked before, and a model as if it had been trained, where nothing is."""
+    _quickstart(folder)
+    for name, other in {"new.tsv": "queries.tsv", "new.trec": "bm25.trec"}.items():
+        shutil.copy(folder / other, folder / name)
+    if find_spec("torch") is None:
+        (folder / "ours").symlink_to(CHECKOUT / "listwise" / "embedded_cross")
 
 
 _BEGUN = (
-    "comparing-runs", "own-router", "prompts", "resuming", "spending", "teams", "troubleshooting", "vllm",
+    "cache", "comparing-runs", "faults", "own-router", "policies", "prices", "prompts",
+    "rerank-apis", "resuming", "spending", "strategies", "teams", "troubleshooting", "vllm",
 )  # fmt: skip
 PREPARED: dict[str, Callable[[Path], object]] = {
+    "README": _readme,
     "bias": _bias,
+    "cascades": _checkout,
+    "distill": _distill,
+    "evaluation": _novel_eval,
+    "experiments": _experiments,
     "report": lambda folder: make(folder / "results" / "made-up", 3),
+    "routing": _routing,
     **dict.fromkeys(_BEGUN, _quickstart),
 }
 """What is in the folder before a page is played, where it is more than the page itself makes."""
@@ -75,15 +168,29 @@ def test_a_page_does_what_it_shows(path: Path, tmp_path: Path) -> None:
     if "listwise eval" in page or "experiment" in page:
         pytest.importorskip("ir_measures", reason="needs the extra listwise[eval]")
     prepare(path, tmp_path)
-    with docs_play.player(tmp_path, page) as player:
+    with docs_player.player(tmp_path, page) as player:
         docs_play.play(page, player)
+
+
+@pytest.mark.parametrize("path", [page for page in PAGES if page.is_relative_to(DOCS)], ids=lambda path: path.stem)
+def test_every_block_is_one_that_is_played(path: Path) -> None:
+    """What a new block needs: a kind that is played, and a fence that is seen."""
+    page = path.read_text(encoding="utf-8")
+    blocks = docs_blocks.blocks_of(page)
+    assert page.count("```") == 2 * sum(block.kind != "" for block in blocks), "a fence has no kind, or is indented"
+    if path.stem in ELSEWHERE:
+        test, kinds = ELSEWHERE[path.stem]
+        assert path.name in (CHECKOUT / test).read_text(encoding="utf-8")
+        assert {block.kind for block in blocks} <= kinds
+    else:
+        assert [block.line for block in blocks if not block.kind] == [], "fence it, and say what it is"
 
 
 def test_blocks_are_found_with_their_kinds_and_lines() -> None:
     page = "One\n\n    $ listwise doctor\n\n    more\n\n```python\nx = 1\n```\n\n| a |\n    no block\n"
-    assert docs_play.blocks_of(page) == [
-        docs_play.Block("", "$ listwise doctor\n\nmore\n", 3),
-        docs_play.Block("python", "x = 1\n", 7),
+    assert docs_blocks.blocks_of(page) == [
+        docs_blocks.Block("", "$ listwise doctor\n\nmore\n", 3),
+        docs_blocks.Block("python", "x = 1\n", 7),
     ]
 
 
@@ -91,10 +198,10 @@ def test_commands_have_their_output_and_here_documents() -> None:
     block = (
         "$ cat > f.tsv <<'END'\nq1\tone\nEND\n$ listwise a \\\n    --b 'c d'  # why\nout\n\nmore\n$ listwise x\n"
     )
-    assert docs_play.commands_of(block) == [
-        docs_play.Command(("cat", ">", "f.tsv"), "", "q1\tone\n"),
-        docs_play.Command(("listwise", "a", "--b", "c d"), "out\n\nmore\n"),
-        docs_play.Command(("listwise", "x"), ""),
+    assert docs_blocks.commands_of(block) == [
+        docs_blocks.Command(("cat", ">", "f.tsv"), "", "q1\tone\n"),
+        docs_blocks.Command(("listwise", "a", "--b", "c d"), "out\n\nmore\n"),
+        docs_blocks.Command(("listwise", "x"), ""),
     ]
 
 
@@ -109,7 +216,7 @@ def test_commands_have_their_output_and_here_documents() -> None:
     ],
 )
 def test_what_is_shown_is_compared_line_by_line(shown: str, printed: str, expected: bool) -> None:
-    assert docs_play.same(shown, printed) is expected
+    assert docs_blocks.same(shown, printed) is expected
 
 
 @pytest.mark.parametrize(
@@ -125,20 +232,37 @@ def test_what_is_shown_is_compared_line_by_line(shown: str, printed: str, expect
 )
 def test_a_command_that_cannot_run_is_found(line: str) -> None:
     with pytest.raises(AssertionError, match="line 3"):
-        docs_play.check_command(line, 3)
+        docs_checks.check_command(line, 3)
 
 
 @pytest.mark.parametrize(
-    "text",
+    "line",
     [
-        "from listwise import Rerankr\n",
-        "from listwise.policy import Police\n",
-        "$ listwise rerank ... \\\n    --no-such-option\n",
+        "pip install 'listwise[no-such-extra]'",
+        "make no-such-target",
+        "python -m eval.benchmarks.no_such",
+        "python -m eval.benchmarks.bounds --no-such-option",
+        "python -m pytest tests/no_such",
     ],
 )
-def test_what_is_not_run_is_checked(text: str) -> None:
+def test_a_command_of_another_program_is_checked(line: str) -> None:
     with pytest.raises(AssertionError):
-        docs_play.check(docs_play.Block("", text, 1))
+        docs_checks.check_program(line.replace("'", "").split(), 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("ini", "[Service]\nExecStart=/opt/listwise/bin/listwise serve --no-such-option\n"),
+        ("dockerfile", 'RUN pip install listwise[no-such]\nENTRYPOINT ["listwise", "serve"]\n'),
+        ("dockerfile", 'RUN pip install listwise[serve]\nENTRYPOINT ["listwise", "sreve"]\n'),
+        ("nginx", "server { location / {\n  proxy_pass http://127.0.0.1:8000;\n }\n"),
+        ("ruby", "puts 1\n"),
+    ],
+)
+def test_a_file_for_another_program_is_checked(kind: str, text: str) -> None:
+    with pytest.raises(AssertionError):
+        docs_checks.check_file(kind, text, 3)
 
 
 @pytest.mark.parametrize(
@@ -149,10 +273,15 @@ def test_what_is_not_run_is_checked(text: str) -> None:
         "```console\n$ rm -r folder\n```\n",
         "```python\nprint(1 + 1)  # 3\n```\n",
         "```bash\necho\n```\n",
+        "```toml\nwindow = 3\n```\n",
+        '```toml title="unused.toml"\nwindow = 3\n```\n',
+        "```python\nprint(1)\n```\n\n```text\n2\n```\n",
+        "```console\nno command\n```\n",
+        "A page\n\n    with words that are no command\n",
     ],
 )
 def test_a_page_that_says_what_is_not_so_fails(page: str, tmp_path: Path) -> None:
-    with pytest.raises(AssertionError), docs_play.player(tmp_path, page) as player:
+    with pytest.raises(AssertionError), docs_player.player(tmp_path, page) as player:
         docs_play.play(page, player)
 
 
@@ -214,5 +343,5 @@ def test_links_and_its_own_files_are_fine(text: str) -> None:
 
 
 def test_json_lines_are_parsed(tmp_path: Path) -> None:
-    with docs_play.player(tmp_path, "") as player, pytest.raises(json.JSONDecodeError):
-        docs_play.play("```jsonl\n{'a': 1}\n```\n", player)
+    with docs_player.player(tmp_path, "") as player, pytest.raises(json.JSONDecodeError):
+        docs_play.play("```jsonl title=\"f.jsonl\"\n{'a': 1}\n```\n", player)

@@ -199,29 +199,24 @@ def _show(by: str, lines: Sequence[Line]) -> None:
 
     from listwise.cli.screen import dollars, output
 
-    numbers = (
-        "queries",
-        "answered",
-        "rejected",
-        "unknown",
-        "open",
-        "retries",
-        "cached",
-        "fell_back",
-        "input_tokens",
-        "output_tokens",
+    rare = ("rejected", "unknown", "open", "retries", "cached", "fell_back")
+    numbers = [
+        *("queries", "answered"),
+        *(name for name in rare if any(getattr(line, name) for line in lines)),
+        *("input_tokens", "output_tokens"),
         *(["search_units"] if any(line.search_units for line in lines) else []),
-    )
+    ]
+    held = any(line.reserved_usd for line in lines)
     table = Table(box=None, pad_edge=False)
     table.add_column(by if by != "day" else "day (UTC)")
-    for name in (*numbers, "USD", "reserved"):
+    for name in (*numbers, "USD", *(["reserved"] if held else [])):
         table.add_column(name.replace("_tokens", " tok").replace("_", " "), justify="right")
 
     def row(name: str, those: Sequence[Line]) -> None:
         counts = [f"{sum(getattr(line, number) for line in those):,}" for number in numbers]
         settled = sum((line.usd for line in those), Decimal(0))
         reserved = sum((line.reserved_usd for line in those), Decimal(0))
-        table.add_row(name or "(none)", *counts, dollars(settled), dollars(reserved))
+        table.add_row(name or "(none)", *counts, dollars(settled), *([dollars(reserved)] if held else []))
 
     for line in lines:
         row(line.name, [line])

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,14 +18,22 @@ _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.cli.forked", *LOADED])
 
 
+Meanwhile = Callable[[], AbstractContextManager[object]]
+
+
 class TooSlow(Exception):
     """The command did not end in time, and was killed."""
 
 
 def run(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdin: str | None, timeout_s: float
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    stdin: str | None,
+    timeout_s: float,
+    meanwhile: Meanwhile = nullcontext,
 ) -> tuple[int, str, str]:
-    """What a command printed.
+    """What a command printed, run with what ``meanwhile`` arranges in its process.
 
     Returns:
         Exit status, standard output, standard error.
@@ -32,22 +42,38 @@ def run(
         TooSlow: it did not end in time.
     """
     with TemporaryDirectory() as own:
-        files = [Path(own, name) for name in ("in", "out", "err")]
-        files[0].write_bytes((stdin or "").encode())
-        process = _CONTEXT.Process(
-            target=_command, args=(list(arguments), str(folder), dict(environment), list(map(str, files)))
-        )
-        process.start()
+        process = start(arguments, folder, environment, stdin, Path(own), meanwhile)
         process.join(timeout_s)
         if process.exitcode is None:
             process.kill()
             process.join()
             raise TooSlow(" ".join(arguments))
-        out, err = (file.read_bytes().decode().replace("\r\n", "\n") for file in files[1:])
+        out, err = (Path(own, name).read_bytes().decode().replace("\r\n", "\n") for name in ("out", "err"))
         return process.exitcode, out, err
 
 
-def _command(arguments: list[str], folder: str, environment: dict[str, str], files: list[str]) -> None:
+def start(
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    stdin: str | None,
+    own: Path,
+    meanwhile: Meanwhile = nullcontext,
+) -> ForkServerProcess:
+    """A command that runs; it reads ``in`` of the folder ``own``, and writes ``out`` and ``err`` there."""
+    files = [own / name for name in ("in", "out", "err")]
+    files[0].write_bytes((stdin or "").encode())
+    process = _CONTEXT.Process(
+        target=_command,
+        args=(list(arguments), str(folder), dict(environment), list(map(str, files)), meanwhile),
+    )
+    process.start()
+    return process
+
+
+def _command(
+    arguments: list[str], folder: str, environment: dict[str, str], files: list[str], meanwhile: Meanwhile
+) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -65,7 +91,8 @@ def _command(arguments: list[str], folder: str, environment: dict[str, str], fil
     from listwise.cli import main
 
     try:
-        main()
+        with meanwhile():
+            main()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,34 +11,16 @@ from listwise.cli import cli
 from listwise.eval.experiments.definition import Definition, Recorded, Reranked, Vote, read_definition
 from listwise.eval.experiments.systems import systems_of
 from tests.conftest import CHECKOUT
-from tests.docs_play import blocks_of, commands_of
+from tests.docs_blocks import blocks_of
 
 EXAMPLE = CHECKOUT / "eval" / "experiments" / "example.toml"
 PAGE = (CHECKOUT / "docs" / "experiments.md").read_text(encoding="utf-8")
 
 
-def test_the_example_gives_the_table_shown(tmp_path: Path) -> None:
-    pytest.importorskip("ir_measures", reason="needs the extra listwise[eval]")
-    command, *_ = commands_of(blocks_of(PAGE)[0].text)
-    shown = command.shown.splitlines()
-    assert command.words == ("listwise", "experiment", "run", "eval/experiments/example.toml")
-    arguments = [sys.executable, "-m", *command.words, "--out", str(tmp_path / "example")]
-    env = {**os.environ}  # not that of the C library, in which readline puts a width
-    done = subprocess.run(
-        arguments, cwd=CHECKOUT, env=env, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    printed = [line.rstrip() for line in done.stdout.splitlines()]
-    assert len(printed) == len(shown)
-    for line, said in zip(shown, printed, strict=True):
-        if "model" not in line:  # whose scores depend on the processor in the last place
-            assert line == said
-
-
 def test_the_file_shown_is_read_as_it_is_said_to_be(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    (block,) = [block for block in blocks_of(PAGE) if block.name == "every-kind.toml"]
     file = tmp_path / "trial.toml"
-    file.write_text(text)
+    file.write_text(block.text)
     names = [system.name for system in systems_of(read_definition(file))]
     assert len(names) == 2 + 2 + 1 + 2 + 4 + 6 + 3
     assert "our server votes=1 seed=1" in names
