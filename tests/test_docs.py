@@ -83,7 +83,7 @@ def _readme(folder: Path) -> None:
 
 
 def _routing(folder: Path) -> None:
-    """Cases to fit to."""
+    """Cases to fit to, as a benchmark writes them."""
     _checkout(folder, "47923")
     fit = (
         "route",

@@ -12,7 +12,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-LOADED = ("listwise.cli", "listwise.cli.screen", "listwise.models.openai", "listwise.reranker", "listwise.policy")
+LOADED = ("tests.cli.warm", "listwise.cli", "listwise.cli.screen", "genai_prices")
 
 _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.cli.forked", *LOADED])

@@ -26,7 +26,6 @@ from listwise.formats import read_qrels, read_run
 from tests.cli.conftest import CANDIDATES, QUERIES, Shell, last_first
 from tests.cli.test_rerank import wait_for
 from tests.cli.test_spend import billed
-from tests.conftest import CHECKOUT
 from tests.loopback import Asked, ScriptedServer, failure
 
 pytest.importorskip("ir_measures", reason="needs the extra listwise[eval]")
@@ -423,15 +422,3 @@ def test_real_and_simulated_are_not_put_together(lab: Lab) -> None:
     write(lab, '[systems.a]\nrecorded = "llm-1.trec"\n')
     assert lab.run("experiment", "run", "trial.toml").returncode == 0
     assert of(lab, "a", "systems")["simulated"] is True
-
-
-def test_what_the_docs_show_is_printed(lab: Lab) -> None:
-    page = (CHECKOUT / "docs" / "experiments.md").read_text(encoding="utf-8")
-    write(lab, gpt("http://127.0.0.1:9/v1"), 'budget_total_usd = "1"\n' + HEAD)
-    printed = lab.run("experiment", "plan", "trial.toml").stdout
-    block = "".join(
-        f"    {line.rstrip()}\n" for line in ["$ listwise experiment plan trial.toml", *printed.splitlines()]
-    )
-    assert block in page
-    write(lab, gpt("http://127.0.0.1:9/v1", 'strategi = "topdown"'))
-    assert f"    {lab.run('experiment', 'run', 'trial.toml').stderr}" in page
