@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +74,7 @@ class Player:
             return self._keep(kept[1], shlex.split(kept[2]), line)
         own = {
             "awk": self._awk,
+            "cp": self._cp,
             "cat": partial(self._cat, command),
             "curl": self._curl,
             "echo": self._echo,
@@ -228,6 +230,11 @@ class Player:
     def _printf(self, arguments: list[str]) -> str:
         text, _, name = arguments
         return self.file(name, text.encode().decode("unicode_escape"))
+
+    def _cp(self, arguments: list[str]) -> str:
+        (one,) = self._folder.glob(arguments[0])
+        shutil.copy(one, self._folder / arguments[1])
+        return ""
 
     def _mkdir(self, arguments: list[str]) -> str:
         for name in arguments:

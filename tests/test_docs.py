@@ -139,7 +139,7 @@ def _distill(folder: Path) -> None:
 
 
 _BEGUN = (
-    "cache", "comparing-runs", "faults", "own-router", "policies", "prices", "prompts",
+    "cache", "comparing-runs", "deploying", "faults", "migrating", "providers", "own-router", "policies", "prices", "prompts",
     "rerank-apis", "resuming", "spending", "strategies", "teams", "troubleshooting", "vllm",
 )  # fmt: skip
 PREPARED: dict[str, Callable[[Path], object]] = {
@@ -167,6 +167,10 @@ def test_a_page_does_what_it_shows(path: Path, tmp_path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     if "listwise eval" in page or "experiment" in page:
         pytest.importorskip("ir_measures", reason="needs the extra listwise[eval]")
+    if "$ listwise serve" in page:
+        pytest.importorskip("fastapi", reason="needs the extra listwise[serve]")
+    if "import cohere" in page:
+        pytest.importorskip("cohere", reason="needs Cohere's SDK: pip install cohere")
     prepare(path, tmp_path)
     with docs_player.player(tmp_path, page) as player:
         docs_play.play(page, player)
@@ -319,6 +323,30 @@ def test_the_reference_explains_every_setting() -> None:
 def test_the_reference_has_every_public_name() -> None:
     page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^::: listwise\.(\w+)$", page, re.MULTILINE)) == sorted(listwise.__all__)
+
+
+def test_the_reference_has_every_variable_of_the_environment() -> None:
+    page = (DOCS / "reference" / "formats.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"[A-Z][A-Z_]{4,}", page[page.index("## Environment") :]))
+    read = {variable for variable in _variables(CHECKOUT / "listwise") if not variable.startswith("OTEL_")}
+    assert read - named == set()
+    of_ours = {variable for variable in named if variable.startswith("LISTWISE_")}
+    assert of_ours <= read, "a variable that nothing reads"
+
+
+def _variables(package: Path) -> set[str]:
+    """Names that look like variables, as strings of modules that read the environment or name what another reads."""
+    names = re.compile(
+        r'"((?:LISTWISE|XDG|IR_DATASETS|OMP|PROMETHEUS|TIKTOKEN|DATA_GYM)_[A-Z_]+|COLUMNS'
+        r'|[A-Z]+_(?:API_KEY|AUTH_TOKEN|BASE_URL))"'
+    )
+    found: set[str] = set()
+    others: set[str] = set()
+    for path in package.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        found |= set(names.findall(source))
+        others |= set(re.findall(r'environ(?:\.get\(|\.setdefault\(|\[)"(\w+)"', source))
+    return found | others
 
 
 @pytest.mark.parametrize(

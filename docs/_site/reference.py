@@ -31,6 +31,19 @@ _NAMES: dict[Any, str] = {
 }
 
 
+EXIT = """\
+
+| exit status | means |
+|---|---|
+| 0 | done |
+| 1 | failed (a file cannot be written, whoever read the output has gone), or done and not all is well: the LLM answered none of the calls put to it, an experiment lacks answers, `route check` says refit, `cache verify` found damage |
+| 2 | bad input or settings, said on standard error; nothing was asked, nothing spent |
+| 130, 143 | interrupted, by Ctrl-C or by SIGTERM; what was finished is written |
+
+Results go to standard output, everything else to standard error. Variables of the environment: [with the file formats](formats.md#environment).
+"""
+
+
 def command_line() -> str:
     """The help of every command, as the terminal shows it."""
     from listwise.cli import cli
@@ -43,7 +56,7 @@ def command_line() -> str:
         [
             "# Command line\n",
             "What `--help` says of each command of this version.",
-            "Exit status: 0 done, 1 failed, 2 bad input or settings, 130 interrupted.\n",
+            EXIT,
             *sections,
         ]
     )
