@@ -139,8 +139,8 @@ def _distill(folder: Path) -> None:
 
 
 _BEGUN = (
-    "cache", "comparing-runs", "deploying", "faults", "migrating", "providers", "own-router", "policies", "prices", "prompts",
-    "rerank-apis", "resuming", "spending", "strategies", "teams", "troubleshooting", "vllm",
+    "cache", "comparing-runs", "deploying", "faults", "migrating", "own-router", "policies", "prices", "prompts",
+    "providers", "rerank-apis", "resuming", "spending", "strategies", "teams", "troubleshooting", "vllm",
 )  # fmt: skip
 PREPARED: dict[str, Callable[[Path], object]] = {
     "README": _readme,
@@ -335,7 +335,7 @@ def test_the_reference_has_every_variable_of_the_environment() -> None:
 
 
 def _variables(package: Path) -> set[str]:
-    """Names that look like variables, as strings of modules that read the environment or name what another reads."""
+    """Names that look like variables, and whatever the environment is asked for."""
     names = re.compile(
         r'"((?:LISTWISE|XDG|IR_DATASETS|OMP|PROMETHEUS|TIKTOKEN|DATA_GYM)_[A-Z_]+|COLUMNS'
         r'|[A-Z]+_(?:API_KEY|AUTH_TOKEN|BASE_URL))"'

@@ -36,11 +36,14 @@ EXIT = """\
 | exit status | means |
 |---|---|
 | 0 | done |
-| 1 | failed (a file cannot be written, whoever read the output has gone), or done and not all is well: the LLM answered none of the calls put to it, an experiment lacks answers, `route check` says refit, `cache verify` found damage |
+| 1 | failed: a file cannot be written, or whoever read the output has gone |
+| 1 | done, and not all is well: the LLM answered none of the calls put to it, an experiment lacks answers, \
+`route check` says refit, `cache verify` found damage |
 | 2 | bad input or settings, said on standard error; nothing was asked, nothing spent |
 | 130, 143 | interrupted, by Ctrl-C or by SIGTERM; what was finished is written |
 
-Results go to standard output, everything else to standard error. Variables of the environment: [with the file formats](formats.md#environment).
+Results go to standard output, everything else to standard error. Variables of the environment stand \
+[with the file formats](formats.md#environment).
 """
 
 

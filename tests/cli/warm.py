@@ -1,4 +1,4 @@
-"""What commands load that ask models and count tokens; importing this module loads it, once for all that are forked."""
+"""What commands load that ask models and count tokens: importing this loads it, once for all that are forked."""
 
 from __future__ import annotations
 
