@@ -23,6 +23,7 @@ import re
 import shlex
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -31,7 +32,12 @@ from tests.docs_blocks import Block, blocks_of, same
 from tests.docs_checks import check_file
 from tests.docs_player import Player, player
 
-_READERS = {"toml": tomllib.loads, "json": json.loads, "yaml": yaml.safe_load}
+_READERS: dict[str, Callable[[str], object]] = {
+    "toml": tomllib.loads,
+    "json": json.loads,
+    "jsonl": json.loads,
+    "yaml": yaml.safe_load,
+}
 
 
 def play(page: str, player: Player) -> int:
@@ -73,7 +79,7 @@ def _as_console(block: Block) -> Block:
 def _file(block: Block, page: str, player: Player) -> None:
     """A block that is a file: it can be read, and something on the page uses it."""
     for text in block.text.splitlines() if block.kind == "jsonl" else [block.text]:
-        _READERS.get(block.kind, json.loads)(text)
+        _READERS[block.kind](text)
     assert block.name, f'line {block.line}: say which file this is, title="FILE"'
     used = [each for each in blocks_of(page) if each.line != block.line and block.name in each.text]
     assert used, f"line {block.line}: nothing on the page uses {block.name}"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from socket import socket
 
@@ -24,7 +25,7 @@ from tests.cli import forked
 from tests.cli.conftest import Shell
 from tests.docs_blocks import STATUS, Block, Command, commands_of, fails
 from tests.docs_checks import check_command, check_program
-from tests.loopback import Asked, ScriptedServer
+from tests.loopback import Asked, ScriptedServer, Turn, failure
 from tests.loopback.redirect import leading_to
 
 COLUMNS = 100
@@ -51,7 +52,7 @@ class Player:
         }
         self._named: dict[str, str] = {}
         self._status = 0
-        self._service: forked.ForkServerProcess | None = None
+        self._service: ForkServerProcess | None = None
         self._service_at = SERVED
 
     def block(self, block: Block) -> Iterator[tuple[Command, str]]:
@@ -72,7 +73,7 @@ class Player:
         program, *arguments = (self._filled(word) for word in command.words)
         if kept := re.fullmatch(r"(\w+)=\$\((.*)\)", " ".join(command.words)):
             return self._keep(kept[1], shlex.split(kept[2]), line)
-        own = {
+        own: dict[str, Callable[[list[str]], str]] = {
             "awk": self._awk,
             "cp": self._cp,
             "cat": partial(self._cat, command),
@@ -87,8 +88,7 @@ class Player:
         if program == "listwise":
             return self._listwise(arguments, line)
         if program in own:
-            act: Callable[[list[str]], str] = own[program]
-            return act(arguments)
+            return own[program](arguments)
         known = check_program(command.words, line)
         assert known, f"line {line}: {program} is none of the commands that a page may show"
         return command.shown
@@ -279,8 +279,13 @@ def _checked() -> Iterator[None]:
     yield
 
 
-def in_order(asked: Asked) -> str:
-    """A model that answers, and changes nothing."""
+def in_order(asked: Asked) -> Turn:
+    """A model that answers, and changes nothing; for the keys ``wrong`` and ``empty`` (of an account) it does not."""
+    key = asked.headers.get("authorization", "").removeprefix("Bearer ")
+    if key == "wrong":
+        return failure(401, "Incorrect API key provided", code="invalid_api_key")
+    if key == "empty":
+        return failure(429, "You exceeded your current quota", code="insufficient_quota")
     if "query" in asked.body:
         documents = asked.body.get("documents") or asked.body["texts"]
         return json.dumps([round(1 - at / 100, 2) for at in range(len(documents))])
@@ -297,7 +302,9 @@ def in_order(asked: Asked) -> str:
 @contextlib.contextmanager
 def player(folder: Path, page: str) -> Iterator[Player]:
     """A player whose server has the models that the page names."""
-    models = tuple(set(re.findall(r"(?:vllm|openai|anthropic)/([\w./:-]*\w)", page))) or ("loopback-1",)
+    models = tuple(sorted(set(re.findall(r"(?:vllm|openai|anthropic)/(?!no-such)([\w./:-]*\w)", page)))) or (
+        "loopback-1",
+    )
     with ScriptedServer(in_order, models=models, max_model_len=8192) as server:
         keys = [] if "listwise: no key" in page else [name for name in _KEYS if f"export {name}=" not in page]
         columns = re.search(r"<!-- columns: (\d+) -->", page)

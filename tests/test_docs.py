@@ -325,6 +325,18 @@ def test_the_reference_has_every_public_name() -> None:
     assert sorted(re.findall(r"^::: listwise\.(\w+)$", page, re.MULTILINE)) == sorted(listwise.__all__)
 
 
+def test_notes_that_are_explained_are_printed_by_something() -> None:
+    """What stands in code in the first column of the table of notes, `...` and N aside, is in the source."""
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    notes = re.findall(r"^\| (?:many )?`([^`]+)`", page[page.index("## A run that ends") :], re.MULTILINE)
+    sources = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "listwise").rglob("*.py")]
+    source = " ".join(re.sub(r'"\s+f?"', "", " ".join(sources)).split())
+    assert len(notes) >= 8
+    for note in notes:
+        for part in re.split(r" ?\.\.\. ?|\bN\b ?|\b\d+\b", note):
+            assert part.strip() in source, note
+
+
 def test_the_reference_has_every_variable_of_the_environment() -> None:
     page = (DOCS / "reference" / "formats.md").read_text(encoding="utf-8")
     named = set(re.findall(r"[A-Z][A-Z_]{4,}", page[page.index("## Environment") :]))

@@ -34,8 +34,8 @@ def leading_to(root: str) -> Iterator[None]:
     def handle(transport: Any, request: httpx2.Request) -> httpx2.Response:
         return kept[1](transport, lead(request))
 
-    httpx2.AsyncHTTPTransport.handle_async_request = handle_async  # type: ignore[method-assign]
-    httpx2.HTTPTransport.handle_request = handle  # type: ignore[method-assign]
+    httpx2.AsyncHTTPTransport.handle_async_request = handle_async  # type: ignore[method-assign,assignment]
+    httpx2.HTTPTransport.handle_request = handle  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
