@@ -19,6 +19,7 @@ NOT_RUN = {
     "llama-server": "needs llama.cpp and a model of gigabytes",
     "ollama": "needs Ollama and a model of gigabytes",
     "systemctl": "needs root and systemd",
+    "useradd": "needs root",
     "vllm": "needs a GPU and a model of 14 GB",
 }
 """Programs whose commands nothing plays or checks, and why."""

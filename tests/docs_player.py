@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -103,8 +105,15 @@ class Player:
         kept = {name: os.environ.get(name) for name in environment}
         os.environ.update(environment)
         try:
-            with contextlib.chdir(self._folder), contextlib.redirect_stdout(printed), leading_to(self._server):
+            with (
+                contextlib.chdir(self._folder),
+                contextlib.redirect_stdout(printed),
+                leading_to(self._server),
+                warnings.catch_warnings(),
+            ):
+                warnings.simplefilter("ignore", ResourceWarning)  # a script need not close what ends with it
                 exec(compile(code.replace(SERVED, self._service_at), "page", "exec"), {"__name__": "__main__"})
+                gc.collect()
         finally:
             for name, value in kept.items():
                 if value is None:
@@ -280,7 +289,7 @@ def _checked() -> Iterator[None]:
 
 
 def in_order(asked: Asked) -> Turn:
-    """A model that answers, and changes nothing; for the keys ``wrong`` and ``empty`` (of an account) it does not."""
+    """A model that answers, and changes nothing; but not for the keys ``wrong`` and ``empty``, of an account."""
     key = asked.headers.get("authorization", "").removeprefix("Bearer ")
     if key == "wrong":
         return failure(401, "Incorrect API key provided", code="invalid_api_key")
