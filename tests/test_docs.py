@@ -29,7 +29,8 @@ from tests.eval.results_folder import make
 DOCS = CHECKOUT / "docs"
 ELSEWHERE = {
     "adapters": ("tests/adapters/test_docs.py", {"", "python", "text", "json"}),
-    "serve": ("tests/serve/test_docs.py", {"console", "json", "python"}),
+    "observability": ("tests/telemetry/test_docs.py", {"console", "python"}),
+    "serve": ("tests/serve/test_docs.py", {"console", "json", "jsonl", "python"}),
 }
 """Pages that need other libraries or a service that runs: who plays them, and the kinds of blocks that it plays."""
 PAGES = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
@@ -132,7 +133,7 @@ def _novel_eval(folder: Path) -> None:
 def _distill(folder: Path) -> None:
     """What was ranked before, and a model as if it had been trained, where nothing is."""
     _quickstart(folder)
-    for name, other in {"new.tsv": "queries.tsv", "new.trec": "bm25.trec"}.items():
+    for name, other in {"new.tsv": "queries.tsv", "new.trec": "bm25.trec", "splade.trec": "bm25.trec"}.items():
         shutil.copy(folder / other, folder / name)
     if find_spec("torch") is None:
         (folder / "ours").symlink_to(CHECKOUT / "listwise" / "embedded_cross")
