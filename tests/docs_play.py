@@ -107,7 +107,7 @@ def rewrite(path: Path, folder: Path) -> None:
 if __name__ == "__main__":
     from tempfile import TemporaryDirectory
 
-    from tests.test_docs import prepare
+    from tests.docs_prepared import prepare
 
     for name in sys.argv[1:]:
         with TemporaryDirectory() as made:

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="needs the extra listwise[train]")
 from tests.conftest import CHECKOUT
 from tests.docs_play import play
 from tests.docs_player import player
-from tests.test_docs import prepare
+from tests.docs_prepared import prepare
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("default")]
 
