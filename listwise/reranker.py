@@ -41,7 +41,7 @@ from listwise.strategies import StrategyName, by_scores
 from listwise.strategies.adaptive import LOCAL_TRUST
 from listwise.streams import astream, at_once
 from listwise.tiers import LlmTier
-from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
+from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route, StepTrace, Watcher, WindowTrace
 
 Passage = str | Candidate
 AS_THE_POLICY = Terms()
@@ -146,7 +146,12 @@ class Reranker:
         return self._door().iterate(self.arerank_many(requests, ordered=ordered))
 
     async def arerank(
-        self, query: str | Query | Request, passages: Sequence[Passage] = (), *, terms: Terms = AS_THE_POLICY
+        self,
+        query: str | Query | Request,
+        passages: Sequence[Passage] = (),
+        *,
+        terms: Terms = AS_THE_POLICY,
+        watch: Watcher | None = None,
     ) -> Ranking:
         """Re-rank the passages of one query, given best first.
 
@@ -154,6 +159,7 @@ class Reranker:
             query: its text, a `Query`, or a whole `Request`.
             passages: texts, which get their position (from 0) as docid, or `Candidate` objects.
             terms: whose money it is, and limits below the policy's, for this query.
+            watch: is told of each window that the LLM reads, as it is read.
 
         Returns:
             Every candidate exactly once, best first, whatever the model said or failed to say.
@@ -167,7 +173,7 @@ class Reranker:
         if terms.usd is not None:
             self._check_priced()
         self._see(request)
-        return await self._turn(request, None, terms)
+        return await self._turn(request, None, terms, watch)
 
     async def arerank_many(
         self, requests: Iterable[Request] | AsyncIterable[Request], *, ordered: bool = True
@@ -395,11 +401,15 @@ class Reranker:
             yield begin(request, tabs[-1])
 
     async def _turn(
-        self, work: Request | _Begun, decision: Decision | None, terms: Terms = AS_THE_POLICY
+        self,
+        work: Request | _Begun,
+        decision: Decision | None,
+        terms: Terms = AS_THE_POLICY,
+        watch: Watcher | None = None,
     ) -> Ranking:
         """One query, from its candidates to its ranking."""
         with self._at_work():
-            return await self._ranked(work, decision, terms)
+            return await self._ranked(work, decision, terms, watch)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -412,18 +422,20 @@ class Reranker:
         finally:
             self._under_way.discard(task)
 
-    async def _ranked(self, work: Request | _Begun, decision: Decision | None, terms: Terms) -> Ranking:
+    async def _ranked(
+        self, work: Request | _Begun, decision: Decision | None, terms: Terms, watch: Watcher | None
+    ) -> Ranking:
         tab = work.tab if isinstance(work, _Begun) else self._tab(work, terms)
         try:
             begun = work if isinstance(work, _Begun) else await self._begin(work, tab)
             tab.resume(begun.scored.seconds)
-            ranking = _as_it_came(await self._routed(begun.scored, tab, decision), begun.query)
+            ranking = _as_it_came(await self._routed(begun.scored, tab, decision, watch), begun.query)
             tab.purse.note(ranking.receipt)
             return ranking
         finally:
             tab.close()
 
-    async def _routed(self, scored: Scored, tab: Tab, decision: Decision | None) -> Ranking:
+    async def _routed(self, scored: Scored, tab: Tab, decision: Decision | None, watch: Watcher | None) -> Ranking:
         request = scored.request
         decision = decision or await self._steering.decide(scored)
         if decision.route == "empty":
@@ -447,14 +459,20 @@ class Reranker:
         ranking = ranking_of(scored, scored.order, spent(receipt, tab))
         try:
             if decision.route == "llm" and self._llms is not None:
-                ranking = await self._escalate(self._llms.here(), decision.option, scored, tab, receipt)
+                ranking = await self._escalate(self._llms.here(), decision.option, scored, tab, receipt, watch)
         finally:
             self._steering.settled(decision, tab.nano_usd - before, before)
         self._steering.log(decision, scored, ranking, tab.nano_usd - before, tab.purse)
         return ranking
 
     async def _escalate(
-        self, llm: LlmTier, option: Option | None, scored: Scored, tab: Tab, receipt: Receipt
+        self,
+        llm: LlmTier,
+        option: Option | None,
+        scored: Scored,
+        tab: Tab,
+        receipt: Receipt,
+        watch: Watcher | None,
     ) -> Ranking:
         depth = self.policy.llm_depth or self.policy.depth
         if option is not None:
@@ -464,7 +482,12 @@ class Reranker:
         try:
             scores = scored.prior_scores(depth)
             outcome = await llm.engine.rank(
-                scored.request, scored.order[:depth], tab, scores=scores, trace=self.trace
+                scored.request,
+                scored.order[:depth],
+                tab,
+                scores=scores,
+                trace=self.trace,
+                watch=watch and _with_those_below(watch, scored, depth),
             )
         except BaseException as error:  # what was spent on a query that got no ranking stands in the books, too
             why = f"no ranking: {type(error).__name__}"
@@ -535,6 +558,18 @@ def _as_it_came(ranking: Ranking, query: Query) -> Ranking:
         return ranking
     notes = (said_of(ranking.query.text), *ranking.receipt.notes)
     return replace(ranking, query=query, receipt=replace(ranking.receipt, notes=notes))
+
+
+def _with_those_below(watch: Watcher, scored: Scored, depth: int) -> Watcher:
+    """The same, told of the candidates below the depth that is read, too."""
+    candidates = scored.request.candidates
+    places = (*scored.order[depth:], *range(len(scored.order), len(candidates)))
+    below = tuple(candidates[at].docid for at in places)
+
+    def told(seen: StepTrace | WindowTrace) -> None:
+        watch(replace(seen, docids=(*seen.docids, *below)) if isinstance(seen, StepTrace) else seen)
+
+    return told
 
 
 def _request(query: str | Query, passages: Sequence[Passage]) -> Request:
