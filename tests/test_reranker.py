@@ -201,7 +201,7 @@ async def test_a_watcher_is_told_of_each_step_and_window_as_it_comes() -> None:
     assert first == StepTrace(0, tuple(names), (tuple(names[10:30]),))
     moved = (*names[:10], *reversed(names[10:30]))
     assert second == StepTrace(1, (*moved, *names[30:]), (moved[:20],))
-    assert ranking.docids == (*reversed(moved[:20]), *moved[20:], *names[30:])
+    assert ranking.docids == (*moved[10:20], *reversed(names[:10]), *moved[20:], *names[30:])
 
 
 async def test_rankings_come_in_the_order_of_the_requests_whatever_finishes_first() -> None:
