@@ -204,9 +204,8 @@ class Engine:
             AnswerError: a bad answer, under the policy ``raise``.
         """
         outcome = Outcome(tuple(prior))
-        read = Chain(self._readers, request, tab).read
-        if watch is not None:
-            read = _watched(read, request, watch)
+        chain = Chain(self._readers, request, tab)
+        read = chain.read if watch is None else _watched(chain.read, request, watch)
         play = self._strategy(len(prior), scores)
         if self._guard is not None:
             play = guarded(play, len(prior), self._guard.watch(request, prior), outcome.findings)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from decimal import Decimal
 from math import ceil
-from pathlib import PurePath
 from typing import Any
 
 from listwise.serve.bodies import CohereV2, RerankV1, Tei, Voyage
+from listwise.serve.naming import shown_scorer
 from listwise.serve.service import Ranked
 from listwise.spend.money import plain
 from listwise.spend.search_units import DOCUMENTS_A_UNIT
@@ -92,8 +92,8 @@ def extra(ranked: Ranked) -> dict[str, Any]:
 def receipt_of(receipt: Receipt) -> dict[str, Any]:
     """A receipt as JSON: amounts as text, local models without the folders in which they lie."""
     record = asdict(receipt)
-    record["local"] = receipt.local and " > ".join(map(_name, receipt.local.split(" > ")))
-    record["stages"] = [{**asdict(stage), "scorer": _name(stage.scorer)} for stage in receipt.stages]
+    record["local"] = receipt.local and shown_scorer(receipt.local)
+    record["stages"] = [{**asdict(stage), "scorer": shown_scorer(stage.scorer)} for stage in receipt.stages]
     return {key: _written(value) for key, value in record.items()}
 
 
@@ -112,10 +112,6 @@ def _meta(ranked: Ranked, version: str) -> dict[str, Any]:
         "billed_units": {"search_units": units},
         "tokens": {"input_tokens": ranked.tokens},
     }
-
-
-def _name(scorer: str) -> str:
-    return PurePath(scorer).name if scorer.startswith(("/", ".", "~")) else scorer
 
 
 def _written(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,20 +17,29 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from listwise import __version__
 from listwise.errors import InputError
 from listwise.serve import answers
-from listwise.serve.bodies import Ask, CohereV2, RerankV1, Tei, Voyage
+from listwise.serve.bodies import Ask, CohereV2, RerankV1, Tei, Try, Voyage
 from listwise.serve.draining import drained_by_signals
 from listwise.serve.gateway import Gateway, Gone, Visit
 from listwise.serve.keys import KeyFile, KeyRing
 from listwise.serve.logs import access_log
 from listwise.serve.metrics import CONTENT_TYPE, Metrics
+from listwise.serve.page import add_page
+from listwise.serve.recents import Recents
 from listwise.serve.refusals import Refusal
 from listwise.serve.service import Ranked, Service
 from listwise.serve.settings import ServeSettings
+from listwise.serve.status import status_of
+from listwise.serve.streamed import Streamed
 from listwise.spend.history import History
 from listwise.spend.sqlite import SqliteLedger
+from listwise.types import Watcher
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """How a service without keys may be called: a web page could have its own name resolve to the loopback."""
+
+RANKING = ("/v2/rerank", "/v1/rerank", "/voyage/v1/rerank", "/rerank", "/try")
+"""The paths at which there are rankings."""
+PRIVATE = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
 class Json(Response):
@@ -52,7 +62,7 @@ def create_app(settings: ServeSettings, *, log: Any = None) -> FastAPI:
     Raises:
         ConfigError: a policy cannot work here.
     """
-    service, metrics = Service(settings), Metrics()
+    service, metrics, recents = Service(settings), Metrics(), Recents(log_queries=settings.log_queries)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,8 +75,10 @@ def create_app(settings: ServeSettings, *, log: Any = None) -> FastAPI:
 
     app = FastAPI(title="listwise", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
-    _add_endpoints(app, service, metrics)
+    _add_endpoints(app, service, metrics, recents)
     _add_health(app, service, metrics)
+    _add_figures(app, service, metrics, recents)
+    add_page(app, keys=settings.keys is not None)
     app.exception_handler(RequestValidationError)(_malformed)
     app.exception_handler(Refusal)(_refused)
     app.exception_handler(HTTPException)(_refused_by_framework)
@@ -78,8 +90,10 @@ def create_app(settings: ServeSettings, *, log: Any = None) -> FastAPI:
     return app
 
 
-def _add_endpoints(app: FastAPI, service: Service, metrics: Metrics) -> None:
-    async def ranked(request: Request, body: CohereV2 | RerankV1 | Voyage | Tei) -> Ranked:
+def _add_endpoints(app: FastAPI, service: Service, metrics: Metrics, recents: Recents) -> None:
+    async def ranked(
+        request: Request, body: CohereV2 | RerankV1 | Voyage | Tei | Try, watch: Watcher | None = None
+    ) -> Ranked:
         visit: Visit = request.state.visit
         try:
             ask = body.ask()
@@ -88,9 +102,10 @@ def _add_endpoints(app: FastAPI, service: Service, metrics: Metrics) -> None:
         visit.noted["documents"] = len(ask.texts)
         if service.settings.log_queries:
             visit.noted["query"] = ask.query
-        found = await _unless_gone(service, request, ask, visit)
+        found = await _unless_gone(service, request, ask, visit, watch)
         receipt = found.ranking.receipt
         metrics.ranked(receipt)
+        recents.note(found, ask, visit.account)
         visit.noted |= {"policy": found.policy, "route": receipt.route, "usd": str(receipt.usd)}
         visit.outcome = "degraded" if receipt.degraded else "ok"
         return found
@@ -119,6 +134,29 @@ def _add_endpoints(app: FastAPI, service: Service, metrics: Metrics) -> None:
         found = await ranked(request, body)
         return Json(answers.tei(found, body), headers=answers.headers(found))
 
+    @app.post("/try")
+    async def tried(request: Request, body: Try) -> Response:
+        """Rank, and tell each window as it is read: a JSON object a line (docs/serve.md, "The page")."""
+
+        def refused(refusal: Refusal) -> None:
+            request.state.visit.outcome = refusal.outcome
+
+        return Streamed(lambda watch: ranked(request, body, watch), refused)
+
+
+def _add_figures(app: FastAPI, service: Service, metrics: Metrics, recents: Recents) -> None:
+    @app.get("/status")
+    async def status(request: Request) -> Response:
+        """What is offered, was done by all workers, and was spent: by the key's account, or without keys by all."""
+        account = request.state.visit.account
+        return Json(await asyncio.to_thread(status_of, service, metrics, RANKING, account), headers=PRIVATE)
+
+    @app.get("/recent")
+    async def recent(request: Request) -> Response:
+        """The latest rankings of the worker that answers, with their receipts; those of the key's account."""
+        found = [each.as_record() for each in recents.of(request.state.visit.account)]
+        return Json({"worker": os.getpid(), "rankings": found}, headers=PRIVATE)
+
 
 def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.get("/health/live")
@@ -140,15 +178,14 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return Response(metrics.page(service, reserved), media_type=CONTENT_TYPE)
 
 
-async def _unless_gone(service: Service, request: Request, ask: Ask, visit: Visit) -> Ranked:
+async def _unless_gone(service: Service, request: Request, ask: Ask, visit: Visit, watch: Watcher | None) -> Ranked:
     """Rank, unless the client goes away meanwhile: then the work is cancelled, and what it spent is settled.
 
     Raises:
         Gone: it went.
     """
-    account = visit.key.name if visit.key else None
     work = asyncio.create_task(
-        service.rank(ask, request_id=visit.id, headers=dict(request.headers), account=account)
+        service.rank(ask, request_id=visit.id, headers=dict(request.headers), account=visit.account, watch=watch)
     )
     leaving: asyncio.Task[None] = asyncio.create_task(_gone(request))
     try:

@@ -156,6 +156,18 @@ class Tei(_Body):
         return Ask(self.query, self.texts, wish=self.listwise)
 
 
+class Try(_Body):
+    """``POST /try``: a ranking that is told as it is made; no vendor's."""
+
+    query: str = Field(min_length=1)
+    documents: list[str] = Field(min_length=1)
+    listwise: Wish | None = None
+
+    def ask(self) -> Ask:
+        """What is asked."""
+        return Ask(self.query, self.documents, wish=self.listwise)
+
+
 def cut(text: str, most_tokens: int) -> str:
     """The beginning of a text, with so many tokens at most."""
     if len(text.encode("utf-8", "replace")) <= most_tokens:  # no token has less than a byte

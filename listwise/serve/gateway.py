@@ -17,6 +17,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from listwise.log import get_logger
+from listwise.serve import page
 from listwise.serve.keys import Key, KeyRing
 from listwise.serve.metrics import Metrics
 from listwise.serve.quotas import Quotas
@@ -26,8 +27,10 @@ from listwise.serve.settings import Limits
 
 _log = get_logger(__name__)
 
-OPEN = {"/health/live", "/health/ready", "/openapi.json"}
+OPEN = {"/health/live", "/health/ready", "/openapi.json", *page.PATHS}
 """Paths that need no key."""
+POLLED = {"/status", "/recent"}
+"""Paths that the page asks again and again."""
 CLIENT_GONE = 499
 """As nginx has it: nobody is there to be answered."""
 OUTCOMES = {404: "unknown", 405: "unknown", CLIENT_GONE: "gone"}
@@ -47,6 +50,11 @@ class Visit:
     outcome: str | None = None
     noted: dict[str, Any] = field(default_factory=dict)
     """What the endpoint adds to the log."""
+
+    @property
+    def account(self) -> str | None:
+        """Whose money is spent; None where there are no keys."""
+        return self.key.name if self.key else None
 
     @property
     def result(self) -> str:
@@ -92,8 +100,11 @@ class Gateway:
         except Gone:
             visit.status = CLIENT_GONE
         except Exception:  # noqa: BLE001 - one request that fails must not take the service with it, nor go unsaid
-            visit.status, visit.outcome = visit.status or 500, "failed"
+            begun, visit.outcome = visit.status > 0, "failed"
             _log.exception("a request failed", request_id=visit.id)
+            if begun:  # nothing more can be said but by closing the connection
+                return
+            visit.status = 500
             await _answer(Refusal(500, "failed", f"internal error; the log has it under {visit.id}"), named)
         finally:
             self._note(scope, visit, time.monotonic() - began)
@@ -107,6 +118,7 @@ class Gateway:
         if self._service.draining:
             raise stopping()
         if self._ring is None:
+            _check_origin(scope)
             yield
             return
         visit.key = self._ring.opened_by(_bearer(scope))
@@ -114,14 +126,17 @@ class Gateway:
             raise Refusal(
                 401, "unauthorized", "a key is needed: Authorization: Bearer KEY", {"www-authenticate": "Bearer"}
             )
+        if scope["method"] != "POST":  # whoever looks at figures takes nothing from what may be ranked
+            yield
+            return
         with self._quotas.used_by(visit.key):
             yield
 
     def _note(self, scope: Scope, visit: Visit, seconds: float) -> None:
         path = scope["path"] if scope["path"] in self._routes else "other"
         self._metrics.answered(path, visit.result, seconds)
-        if scope["path"] in OPEN and visit.status < 500:  # who probes, probes often
-            return
+        if visit.status < (500 if scope["path"] in OPEN else 400 if scope["path"] in POLLED else 0):
+            return  # who probes, probes often
         self._log.info(
             "request",
             request_id=visit.id,
@@ -136,11 +151,25 @@ class Gateway:
 
 
 def _bearer(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            kind, _, text = value.decode("latin-1").partition(" ")
-            return text.strip() if kind.lower() == "bearer" else ""
-    return ""
+    kind, _, text = _header(scope, b"authorization").partition(" ")
+    return text.strip() if kind.lower() == "bearer" else ""
+
+
+def _check_origin(scope: Scope) -> None:
+    """Whether it is no page of another origin that asks: where no key is needed, any that its user looks at could
+    spend. Browsers say who asks, in all requests that such a page can send but plain GETs, whose answers they keep
+    from it.
+
+    Raises:
+        Refusal: it is.
+    """
+    origin = _header(scope, b"origin")
+    if origin and origin.partition("://")[2] != _header(scope, b"host"):
+        raise Refusal(403, "invalid", "pages of other origins may not ask here; with keys they could")
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
 
 
 async def _read(scope: Scope, receive: Receive, limits: Limits) -> bytes:

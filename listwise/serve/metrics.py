@@ -6,6 +6,7 @@ import os
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.samples import Sample
 
 from listwise.log import get_logger
 from listwise.serve.service import Service
@@ -80,11 +81,18 @@ class Metrics:
 
     def page(self, service: Service, reserved_usd: float) -> bytes:
         """Everything, of all workers, as text."""
+        self._reserved.set(reserved_usd)
+        return generate_latest(self._of_all_workers(service))
+
+    def samples(self, service: Service) -> list[Sample]:
+        """The same but for what is reserved, as numbers."""
+        return [each for family in self._of_all_workers(service).collect() for each in family.samples]
+
+    def _of_all_workers(self, service: Service) -> CollectorRegistry:
         self._running.set(service.gate.running)
         self._waiting.set(service.gate.waiting)
-        self._reserved.set(reserved_usd)
         if FOLDER not in os.environ:
-            return generate_latest(self._registry)
+            return self._registry
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        return registry

@@ -22,7 +22,7 @@ from listwise.serve.settings import ServeSettings
 from listwise.serve.wishes import check_size, deadline_s, policy_named, wish_of
 from listwise.spend.ledger import Ledger
 from listwise.spend.terms import Terms
-from listwise.types import Candidate, Query, Ranking, Receipt, Request
+from listwise.types import Candidate, Query, Ranking, Receipt, Request, Watcher
 
 SLACK_S = 0.25
 """Beyond a deadline, for a ranking that keeps it to come back; after that its request is answered without it."""
@@ -76,7 +76,13 @@ class Service:
         return self.rerankers[self.settings.default].purse.ledger
 
     async def rank(
-        self, ask: Ask, *, request_id: str, headers: Mapping[str, str], account: str | None = None
+        self,
+        ask: Ask,
+        *,
+        request_id: str,
+        headers: Mapping[str, str],
+        account: str | None = None,
+        watch: Watcher | None = None,
     ) -> Ranked:
         """Rank a client's documents, within its deadline from now on; where that passes, as they came.
 
@@ -95,7 +101,7 @@ class Service:
         async def work() -> Ranking:
             async with self.gate.entered():
                 terms = Terms(account, wish.budget_usd, max(0.001, left_s - (time.monotonic() - began)))
-                return await reranker.arerank(request, terms=terms)
+                return await reranker.arerank(request, terms=terms, watch=watch)
 
         try:
             with self._task(asyncio.create_task(work())) as task:
