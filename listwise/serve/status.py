@@ -17,6 +17,7 @@ from listwise.policy import Policy
 from listwise.serve.metrics import Metrics
 from listwise.serve.naming import shown_scorer
 from listwise.serve.service import Service
+from listwise.serve.settings import Limits
 from listwise.spend.history import History
 from listwise.spend.holdings import Held, Holdings, held_by_run, holdings
 from listwise.spend.money import plain
@@ -48,13 +49,13 @@ def status_of(service: Service, metrics: Metrics, routes: Iterable[str], account
         "account": account,
         "workers": settings.workers,
         "log_queries": settings.log_queries,
-        "policies": [described(name, policy) for name, policy in settings.policies.items()],
+        "policies": [described(name, policy, settings.limits) for name, policy in settings.policies.items()],
         "traffic": traffic_of(metrics.samples(service), routes),
         "spending": _spending(service, account),
     }
 
 
-def described(name: str, policy: Policy) -> dict[str, Any]:
+def described(name: str, policy: Policy, limits: Limits) -> dict[str, Any]:
     """What a policy that clients may name does."""
     asks = policy.llm is not None and policy.escalate != "never"
     return {
@@ -68,7 +69,7 @@ def described(name: str, policy: Policy) -> dict[str, Any]:
         "depth": policy.depth,
         "simulated": policy.simulated,
         "budget_usd": _amount(policy.budget_usd),
-        "deadline_s": policy.max_seconds,
+        "deadline_s": min(limits.deadline_s, policy.max_seconds or limits.deadline_s),
     }
 
 

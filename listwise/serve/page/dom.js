@@ -16,10 +16,10 @@ export function el(name, attributes = {}, ...content) {
   return made;
 }
 
-/** Dollars as the command line writes them: with enough digits to see small amounts. */
+/** Dollars with enough digits to see small amounts. */
 export function usd(amount) {
   const value = Number(amount);
-  return `$${value >= 100 ? value.toFixed(2) : value >= 0.01 || value === 0 ? value.toFixed(4) : value.toFixed(6)}`;
+  return `$${value === 0 ? "0" : value >= 100 ? value.toFixed(2) : value >= 0.01 ? value.toFixed(4) : value.toFixed(6)}`;
 }
 
 export const number = (value) => value.toLocaleString("en");

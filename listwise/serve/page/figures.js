@@ -26,27 +26,28 @@ function spendingOf(spending, own) {
     return [el("p", { class: "quiet" }, why)];
   }
   const several = spending.accounts.length > 1;
+  const run = spending.run ? meter("This run", `Run ${spending.run.name}`, spending.run) : null;
   const accounts = spending.accounts.map((each) => el("div", { class: "account" },
     several || own !== null ? el("h4", {}, `account ${each.account}`) : null,
     el("div", { class: "meters" },
-      meter("today", `Today (UTC), ${each.account}`, each.day),
-      meter("this month", `This month (UTC), ${each.account}`, each.month),
-      meter("ever", `Ever, ${each.account}`, each.total))));
-  if (spending.run) accounts.push(el("div", { class: "account" }, several ? el("h4", {}, "this service’s run, all accounts") : null,
-    el("div", { class: "meters" }, meter(several ? spending.run.name : "this service’s run", `Run ${spending.run.name}`, spending.run))));
-  return accounts;
+      meter("Today", `Today, ${each.account}`, each.day),
+      meter("This month", `This month, ${each.account}`, each.month),
+      meter("Ever", `Ever, ${each.account}`, each.total),
+      several ? null : run)));
+  if (several && run) accounts.push(el("div", { class: "account" }, el("h4", {}, "all accounts"), el("div", { class: "meters" }, run)));
+  return [...accounts, el("p", { class: "hint" }, `Days and months are UTC’s. ${spending.run ? `This run is what the service spends for: ${spending.run.name}.` : ""}`)];
 }
 
 /** What a scope holds; with a cap as a bar: spent, and beside it what is reserved. */
 function meter(name, label, { usd: spent, reserved_usd: reserved, cap_usd: cap }) {
   const held = Number(spent) + Number(reserved);
-  const parts = [el("span", { class: "name" }, name), el("span", { class: "amount" }, usd(spent), el("span", { class: "soft" }, cap === null ? " no cap" : ` of ${usd(cap)}`))];
+  const parts = [el("span", { class: "name" }, name), el("span", { class: "amount" }, usd(spent), el("span", { class: "soft" }, cap === null ? " no cap" : ` of $${cap}`))];
   const also = Number(reserved) > 0 ? el("span", { class: "soft reserved-said" }, `${usd(reserved)} reserved`) : null;
   if (cap === null) return el("div", { class: "meter" }, parts, also);
   const share = (amount) => Number(cap) > 0 ? Math.min(100, (100 * amount) / Number(cap)) : 100;
   const bar = el("div", {
     class: `bar ${share(held) >= 100 ? "full" : share(held) >= 80 ? "high" : ""}`, role: "meter", "aria-label": label,
-    "aria-valuemin": 0, "aria-valuemax": cap, "aria-valuenow": Math.min(held, Number(cap)), "aria-valuetext": `${usd(spent)} of ${usd(cap)}, ${usd(reserved)} reserved`,
+    "aria-valuemin": 0, "aria-valuemax": cap, "aria-valuenow": Math.min(held, Number(cap)), "aria-valuetext": `${usd(spent)} of $${cap}, ${usd(reserved)} reserved`,
   }, el("i", { class: "spent" }), el("i", { class: "reserved" }));
   bar.children[0].style.width = `${share(Number(spent))}%`;
   bar.children[1].style.width = `${Math.max(0, share(held) - share(Number(spent)))}%`;
@@ -106,14 +107,14 @@ function policyRow(policy) {
   return el("tr", {}, el("th", { scope: "row" }, name), cell(local.join(" > ") || "none"),
     cell(llm === null ? "none" : [llm, ...fallback].join(", then "), simulated ? el("span", { class: "badge warn" }, "simulated") : null),
     cell(asked(policy)), cell(llm === null ? "–" : `${strategy}, ${window} of the best ${depth}`),
-    cell(budget === null ? "no limit" : usd(budget)), cell(deadline === null ? "the service’s" : duration(deadline)));
+    cell(budget === null ? "no limit" : `$${budget}`), cell(duration(deadline)));
 }
 
 /** A policy in a sentence, for the form. */
 export function inWords(policy) {
   const { local, llm, strategy, window, budget_usd: budget } = policy;
-  const first = local.length ? `${local.join(" > ")} scores the passages` : "no local model";
-  if (llm === null) return `${first[0].toUpperCase()}${first.slice(1)}; no LLM is asked, and nothing is spent on one.`;
-  const spent = budget === null ? "no limit a query" : `${usd(budget)} a query at most`;
-  return `${first[0].toUpperCase()}${first.slice(1)}; ${llm} is asked ${asked(policy)}: ${strategy}, windows of ${window}; ${spent}.`;
+  const first = local.length ? `The local model ${local.join(" > ")} scores the passages` : "No local model";
+  if (llm === null) return `${first}; no LLM is asked.`;
+  const spent = budget === null ? "no limit a query" : `$${budget} a query at most`;
+  return `${first}; ${llm} is asked ${asked(policy)}: ${strategy}, windows of ${window}; ${spent}.`;
 }

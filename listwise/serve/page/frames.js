@@ -25,13 +25,13 @@ export class Frames {
       this.all.push({ kind: "local", name: "Before the LLM", before: this.last.order, order, windows: [] });
     }
     this.all.push({ kind: "step", name: String(step + 1), step, before: order, order, asked: windows, windows: [], pending: true });
-    return windows.length === 1 ? `Window ${step + 1}: the LLM reads ${windows[0].length} passages.` : `Step ${step + 1}: the LLM reads ${windows.length} windows at once.`;
+    return `Step ${step + 1}: the LLM reads ${windows.length === 1 ? `${windows[0].length} passages` : `${windows.length} windows at once`}.`;
   }
 
   #window(event) {
     this.last.windows.push(event);
-    if (event.answered === null) return `Window ${event.step + 1} keeps its order: ${event.error}.`;
-    return `Window ${event.step + 1} was read: ${moved(event)} of ${event.shown.length} passages moved.`;
+    if (event.answered === null) return `Step ${event.step + 1}: a window keeps its order: ${event.error}.`;
+    return `Step ${event.step + 1}: a window was read, ${moved(event)} of ${event.shown.length} passages moved.`;
   }
 
   #ranked(event) {

@@ -1,6 +1,6 @@
 /* The latest rankings with their receipts. */
 
-import { $, counted, duration, el, number, usd } from "./dom.js";
+import { $, counted, duration, el, usd } from "./dom.js";
 import { tierName } from "./figures.js";
 
 let shown = "";
@@ -9,7 +9,7 @@ export function show({ worker, rankings }, { workers, account, log_queries: logg
   const whose = account === null ? "" : ` of account ${account}`;
   const where = workers === 1 ? "" : ` This is what one of ${workers} workers made, process ${worker}.`;
   const texts = logged ? "" : " Queries and passages are not kept (see --log-queries).";
-  $("#recent-scope").textContent = `The last ${rankings.length ? number(rankings.length) : "rankings"}${whose}, in memory.${where}${texts}`;
+  $("#recent-scope").textContent = `The latest rankings${whose} with their receipts, in memory.${where}${texts}`;
   const ids = rankings.map((each) => each.id).join();
   if (ids === shown && rankings.length) return;
   shown = ids;

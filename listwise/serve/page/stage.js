@@ -21,6 +21,7 @@ export function begin(passages, these) {
   [texts, frames, at, live, marked] = [passages, these, 0, true, null];
   $("#order").replaceChildren(...texts.map(passage));
   $("#steps").hidden = false;
+  $("#stage").classList.remove("idle");
   show(0);
 }
 
@@ -78,7 +79,7 @@ function show(place) {
   stepper();
   $("#receipt").hidden = !frame.words;
   if (frame.words) $("#receipt").replaceChildren(wordsOf(frame.words));
-  $("#windows").replaceChildren(...headOf(frame), ...frame.windows.map((each) => windowOf(each, frame)));
+  $("#windows").replaceChildren(...headOf(frame), ...frame.windows.map((each, number) => windowOf(each, number, frame)));
   arrange(frame);
 }
 
@@ -109,8 +110,8 @@ function headOf(frame) {
   return frame.pending ? [el("p", { class: "waiting" }, left > 1 ? `${left} windows are being read…` : "The window is being read…")] : [];
 }
 
-function windowOf(window, frame) {
-  const several = frame.asked.length > 1 || window.sample ? `, sample ${window.sample}` : "";
+function windowOf(window, number, frame) {
+  const several = (frame.windows.length > 1 || frame.asked.length > 1 ? `, window ${number + 1}` : "") + (window.sample ? `, sample ${window.sample}` : "");
   const repairs = Object.entries(window.repairs).map(([kind, times]) => el("span", { class: "badge warn" }, `repaired: ${kind.replaceAll("_", " ")} ${times}`));
   const paid = window.cached ? "from the cache" : usd(window.usd);
   return el("article", { class: "window" },
@@ -149,7 +150,8 @@ function mark(item) {
 function arrange(frame) {
   const list = $("#order");
   const known = new Map($$(":scope > li", list).map((each) => [Number(each.dataset.place), each]));
-  const tops = still.matches ? null : new Map([...known].map(([place, item]) => [place, item.getBoundingClientRect().top]));
+  const top = (item) => item.getBoundingClientRect().top - list.getBoundingClientRect().top;
+  const tops = still.matches ? null : new Map([...known].map(([place, item]) => [place, top(item)]));
   const before = new Map(frame.before.map((place, rank) => [place, rank]));
   const read = new Set((frame.pending ? frame.asked : frame.windows.map((each) => each.shown)).flat());
   const items = frame.order.map((place, rank) => dressed(known.get(place), frame, rank, before.get(place), read.has(place)));
@@ -157,7 +159,7 @@ function arrange(frame) {
   if (!same) list.replaceChildren(...items);
   if (same || tops === null) return;
   for (const item of items) {
-    const by = tops.get(Number(item.dataset.place)) - item.getBoundingClientRect().top;
+    const by = tops.get(Number(item.dataset.place)) - top(item);
     if (by) item.animate([{ transform: `translateY(${by}px)` }, { transform: "none" }], { duration: MOVE_MS, easing: "cubic-bezier(.3, 0, .2, 1)" });
   }
 }
