@@ -94,9 +94,11 @@ class Page:
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
         )
 
-    async def prefer(self, scheme: str) -> None:
-        """``light`` or ``dark``, as the system would."""
-        await self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    async def prefer(self, scheme: str, *, still: bool = False) -> None:
+        """``light`` or ``dark``, with motion or without, as the system would."""
+        wishes = {"color-scheme": scheme, "reduced-motion": "reduce" if still else "no-preference"}
+        features = [{"name": f"prefers-{name}", "value": value} for name, value in wishes.items()]
+        await self.send("Emulation.setEmulatedMedia", features=features)
 
     async def picture(self, path: Path, *, whole: bool = False) -> None:
         """A screenshot, of the window or of the whole page."""

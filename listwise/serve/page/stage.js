@@ -79,7 +79,7 @@ function show(place) {
   stepper();
   $("#receipt").hidden = !frame.words;
   if (frame.words) $("#receipt").replaceChildren(wordsOf(frame.words));
-  $("#windows").replaceChildren(...headOf(frame), ...frame.windows.map((each, number) => windowOf(each, number, frame)));
+  $("#windows").replaceChildren(...headOf(frame), ...frame.windows.map((each, nth) => windowOf(each, nth + 1, frame)));
   arrange(frame);
 }
 
@@ -110,8 +110,8 @@ function headOf(frame) {
   return frame.pending ? [el("p", { class: "waiting" }, left > 1 ? `${left} windows are being read…` : "The window is being read…")] : [];
 }
 
-function windowOf(window, number, frame) {
-  const several = (frame.windows.length > 1 || frame.asked.length > 1 ? `, window ${number + 1}` : "") + (window.sample ? `, sample ${window.sample}` : "");
+function windowOf(window, nth, frame) {
+  const several = (frame.windows.length > 1 || frame.asked.length > 1 ? `, window ${nth}` : "") + (window.sample ? `, sample ${window.sample}` : "");
   const repairs = Object.entries(window.repairs).map(([kind, times]) => el("span", { class: "badge warn" }, `repaired: ${kind.replaceAll("_", " ")} ${times}`));
   const paid = window.cached ? "from the cache" : usd(window.usd);
   return el("article", { class: "window" },

@@ -68,7 +68,7 @@ export function start(done) {
 export const stop = () => running?.abort();
 
 function busy(is) {
-  $("#rank").disabled = is;
+  $("#rank").setAttribute("aria-disabled", String(is));  // what has the focus keeps it
   $("#stop").hidden = !is;
   $("#stage").setAttribute("aria-busy", String(is));
 }
