@@ -49,6 +49,12 @@ async def text(page: Page, selector: str) -> str:
     return found
 
 
+def figure(service: Running, name: str) -> float:
+    """One of the service's metrics."""
+    lines = httpx2.get(f"{service.url}/metrics").text.splitlines()
+    return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
 async def fill(page: Page, selector: str, content: str) -> None:
     """Type into a field that is empty."""
     await page.click(selector)
@@ -208,12 +214,8 @@ async def test_a_budget_is_sent(page: Page) -> None:
 
 
 async def test_work_can_be_stopped(page: Page, service: Running) -> None:
-    def gone() -> float:
-        wanted = 'listwise_requests_total{outcome="gone",route="/try"} '
-        lines = httpx2.get(f"{service.url}/metrics").text.splitlines()
-        return sum(float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted))
-
-    before = gone()
+    gone = 'listwise_requests_total{outcome="gone",route="/try"} '
+    before = figure(service, gone)
     await page.click("#example")
     await page.click("#rank")
     await page.until("document.querySelector('#order .pending')")
@@ -222,10 +224,10 @@ async def test_work_can_be_stopped(page: Page, service: Running) -> None:
     assert await page.run("document.querySelector('#stop').hidden")
     assert await page.run("document.querySelector('#order .pending')") is None
     for _ in range(100):
-        if gone() == before + 1:
+        if figure(service, gone) == before + 1:
             break
         await page.run("new Promise(done => setTimeout(done, 50))")
-    assert gone() == before + 1
+    assert figure(service, gone) == before + 1
 
 
 @pytest.mark.parametrize("still", [False, True])
@@ -362,14 +364,17 @@ async def test_a_page_of_another_origin_cannot_spend_through_the_browser(service
         "json": f"{{method: 'POST', headers: {{'content-type': 'application/json'}}, body: {json.dumps(body)}}}",
         "reading": "{}",
     }
-    before = len(service.llm.asked)
+    refused = 'listwise_requests_total{outcome="invalid",route="/try"} '
+    before = figure(service, refused)
+    asked_before = len(service.llm.asked)
     answers: dict[str, Any] = {}
     async with chromium(path) as page:
-        await page.open("about:blank")
+        await page.open(f"{service.llm.root}/")  # on this machine, too: from elsewhere the browser itself says no
         for name, options in ways.items():
             asked = f"{service.url}/{'status' if name == 'reading' else 'try'}"
             reading = "async answer => answer.type + await answer.text()"
             answers[name] = await page.run(f"fetch({asked!r}, {options}).then({reading}, () => 'failed')")
     assert set(answers.values()) <= {"opaque", "failed"}, "nothing of an answer is seen"
     assert answers["json"] == answers["reading"] == "failed"
-    assert len(service.llm.asked) == before
+    assert len(service.llm.asked) == asked_before
+    assert figure(service, refused) == before + 2, "those that need no leave came, and were refused"

@@ -33,7 +33,7 @@ function rankingOf({ id, at, policy, documents, receipt, words, query, top }) {
       el("span", { class: `tag ${decided}` }, tierName(decided)),
       el("span", { class: "figure" }, spent),
       el("span", { class: "figure" }, duration(receipt.seconds)),
-      receipt.degraded.length ? el("span", { class: "badge warn" }, "degraded") : null),
+      el("span", { class: "state" }, receipt.degraded.length ? el("span", { class: "badge warn" }, "degraded") : null)),
     wordsOf(words),
     top?.length ? el("ol", { class: "best" }, top.map(({ index, text }) => el("li", {}, el("span", { class: "soft" }, `#${index + 1} `), text))) : null,
     el("p", { class: "hint" }, `policy ${policy}, ${counted(documents, "passage")}, request `, el("code", {}, id)),

@@ -101,7 +101,7 @@ async function tryIt(signal) {
     frames.take({ event: "ended" });
     stage.refresh();
     if (error.name === "AbortError") say("Stopped: the rest of the work is cancelled.");
-    else if (error instanceof Refused) say(`It was refused: ${error.message}`, true);
+    else if (error instanceof Refused) say(`It ${error.status ? "was refused" : "came to nothing"}: ${error.message}`, true);
     else throw error;
   }
 }
