@@ -377,4 +377,4 @@ async def test_a_page_of_another_origin_cannot_spend_through_the_browser(service
     assert set(answers.values()) <= {"opaque", "failed"}, "nothing of an answer is seen"
     assert answers["json"] == answers["reading"] == "failed"
     assert len(service.llm.asked) == asked_before
-    assert figure(service, refused) == before + 2, "those that need no leave came, and were refused"
+    assert figure(service, refused) == before + 3, "those that need no leave came, as did the question for leave"
