@@ -159,19 +159,16 @@ def _policies_at(service: Service, path: Path) -> list[Policy]:
 
 
 def _lines(history: History, own: Sequence[Policy], now: datetime, account: str | None) -> Iterator[dict[str, Any]]:
-    """An account a line: those that spent this month, are capped, or are spent from here."""
+    """An account a line, those that spent most this month first: of all that spent this month or are capped, and
+    of those that are spent from here. With keys the policies' own caps hold for the account of each."""
     kept = history.caps()
-    ours = {policy.account for policy in own} if account is None else {account}
-    for each in holdings(history, now, account):
-        ours.discard(each.account)
-        yield _line(each, kept.get(each.account, {}), own if _is_ours(each.account, own, account) else ())
+    spends = {policy.account for policy in own} if account is None else {account}
+    found = {each.account: each for each in holdings(history, now, account)}
     nothing = Held()
-    yield from (_line(Holdings(name, nothing, nothing, nothing), {}, own) for name in sorted(ours))
-
-
-def _is_ours(name: str, own: Sequence[Policy], account: str | None) -> bool:
-    """Whether the policies' own caps hold for it: with keys, for the account of each."""
-    return account is not None or any(policy.account == name for policy in own)
+    found |= {name: Holdings(name, nothing, nothing, nothing) for name in spends - found.keys()}
+    for name, each in sorted(found.items(), key=lambda named: (-named[1].month.usd, named[0])):
+        if name in spends or name in kept or each.month != nothing:
+            yield _line(each, kept.get(name, {}), own if name in spends else ())
 
 
 def _line(held: Holdings, kept: dict[str, Decimal], own: Sequence[Policy]) -> dict[str, Any]:

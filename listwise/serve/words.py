@@ -52,7 +52,7 @@ def _order(receipt: Receipt) -> str:
 
 
 def _cost(receipt: Receipt) -> str:
-    spent = dollars(receipt.usd) if receipt.priced else "no price known"
+    spent = (dollars(receipt.usd) if receipt.usd else "$0") if receipt.priced else "no price known"
     parts = [f"{receipt.seconds:.3f} s", spent + " (made up)" * receipt.simulated]
     if receipt.calls:
         parts += [

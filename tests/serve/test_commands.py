@@ -83,6 +83,9 @@ def test_workers_share_socket_figures_and_the_run(shell: Shell) -> None:
             assert httpx2.post(f"{url}/v2/rerank", json=ASKED, timeout=30).status_code == 200
         figures = httpx2.get(f"{url}/metrics").text
         assert 'listwise_requests_total{outcome="ok",route="/v2/rerank"} 6.0' in figures
+        status = httpx2.get(f"{url}/status").json()
+        assert (status["workers"], status["traffic"]["rankings"]) == (2, 6)
+        assert sum(span["requests"] for span in status["traffic"]["seconds"]["spans"]) == 6
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 0

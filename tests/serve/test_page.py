@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from decimal import Decimal
@@ -15,7 +16,9 @@ from listwise.serve.keys import KeyFile
 from listwise.serve.page import PATHS
 from listwise.serve.recents import MOST
 from listwise.spend.history import History
+from listwise.spend.ledger import Scope
 from listwise.spend.schema import default_path
+from listwise.spend.sqlite import SqliteLedger
 from tests.loopback import Hang, ScriptedServer
 from tests.serve.serving import DOCUMENTS, QUERY, Served, served, settings
 from tests.serve.test_staying_up import asking, until
@@ -141,6 +144,9 @@ def test_figures_of_a_service_that_costs_nothing() -> None:
 
 
 def test_figures_of_a_service_with_an_llm_and_caps() -> None:
+    ledger = SqliteLedger(default_path())
+    asyncio.run(ledger.reserve([Scope("account", "of-old")], 7))  # nothing this month, and no cap: not shown
+    ledger.close()
     with ScriptedServer("[2] > [1] > [3]") as llm:
         paying = asking(llm, budget_usd="0.5", budget_day_usd="1", budget_total_usd="20", max_seconds=9)
         with served(settings(paying, Policy.of("offline"))) as service:

@@ -115,6 +115,13 @@ def test_it_is_counted_logged_and_remembered_as_any_ranking() -> None:
     )
 
 
+def test_the_description_says_what_it_answers() -> None:
+    with served(settings()) as service:
+        described = service.app.openapi()["paths"]["/try"]["post"]
+    assert list(described["responses"]["200"]["content"]) == ["application/x-ndjson"]
+    assert described["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Try")
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

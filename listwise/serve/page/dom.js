@@ -16,6 +16,12 @@ export function el(name, attributes = {}, ...content) {
   return made;
 }
 
+/** The first so many of these, and the others behind a line that says how many. */
+export function firstOf(most, these, what, open = false) {
+  const more = these.slice(most);
+  return more.length ? [...these.slice(0, most), el("details", { class: "more", open }, el("summary", {}, `${number(more.length)} more ${what}`), more)] : these;
+}
+
 /** Dollars with enough digits to see small amounts. */
 export function usd(amount) {
   const value = Number(amount);

@@ -1,21 +1,32 @@
 /* The figures at the top, and the policies. All of them are the service's; only shares are worked out here. */
 
-import { $, counted, duration, el, number, percent, usd } from "./dom.js";
+import { $, counted, duration, el, firstOf, number, percent, usd } from "./dom.js";
 
 const TIERS = { llm: "LLM", local: "local model", first_stage: "as it came", empty: "nothing to rank" };
+const FIRST = 4;
+const made = new Map();
 const KNOWN = Object.keys(TIERS);
 export const tierName = (tier) => TIERS[tier] ?? tier;
 
 export function show(status) {
   const { spending, traffic, workers, account } = status;
   $("#about").textContent = `re-ranking service, version ${status.version}`;
-  $("#spending").replaceChildren(...spendingOf(spending, account));
-  $("#tiers").replaceChildren(...tiersOf(traffic));
-  $("#seconds").replaceChildren(...secondsOf(traffic.seconds));
-  $("#work").replaceChildren(...workOf(traffic));
+  part("#spending", [spending, account], spendingOf);
+  part("#tiers", [traffic], tiersOf);
+  part("#seconds", [traffic.seconds], secondsOf);
+  part("#work", [traffic], workOf);
   const whole = account === null ? "" : " They are those of the service as a whole; spending is your account’s.";
   $("#scope").textContent = `Orders, times and cache: ${workers === 1 ? "since this service started" : `of all ${workers} workers, since the service started`}.${whole}`;
-  $("#policies").replaceChildren(...status.policies.map(policyRow));
+  part("#policies", [status.policies], (policies) => policies.map(policyRow));
+}
+
+/** Make a part anew only where its figures are others: whoever reads or has opened something there is not disturbed. */
+function part(selector, figures, make) {
+  const place = $(selector);
+  const text = JSON.stringify(figures);
+  if (made.get(selector) === text) return;
+  made.set(selector, text);
+  place.replaceChildren(...make(...figures));
 }
 
 /* Spending */
@@ -34,8 +45,8 @@ function spendingOf(spending, own) {
       meter("This month", `This month, ${each.account}`, each.month),
       meter("Ever", `Ever, ${each.account}`, each.total),
       several ? null : run)));
-  if (several && run) accounts.push(el("div", { class: "account" }, el("h4", {}, "all accounts"), el("div", { class: "meters" }, run)));
-  return [...accounts, el("p", { class: "hint" }, `Days and months are UTC’s. ${spending.run ? `This run is what the service spends for: ${spending.run.name}.` : ""}`)];
+  if (several && run) accounts.unshift(el("div", { class: "account" }, el("h4", {}, "all accounts"), el("div", { class: "meters" }, run)));
+  return [...firstOf(FIRST, accounts, "accounts", $("#spending .more")?.open), el("p", { class: "hint" }, `Days and months are UTC’s. ${spending.run ? `This run is what the service spends for: ${spending.run.name}.` : ""}`)];
 }
 
 /** What a scope holds; with a cap as a bar: spent, and beside it what is reserved. */

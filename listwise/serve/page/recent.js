@@ -1,8 +1,9 @@
 /* The latest rankings with their receipts. */
 
-import { $, counted, duration, el, usd } from "./dom.js";
+import { $, counted, duration, el, firstOf, usd } from "./dom.js";
 import { tierName } from "./figures.js";
 
+const FIRST = 10;
 let shown = "";
 
 export function show({ worker, rankings }, { workers, account, log_queries: logged }) {
@@ -19,7 +20,8 @@ export function show({ worker, rankings }, { workers, account, log_queries: logg
     return;
   }
   const old = new Map([...place.querySelectorAll("details.ranking")].map((each) => [each.id, each]));
-  place.replaceChildren(...rankings.map((each) => old.get(`ranking-${each.id}`) ?? rankingOf(each)));
+  const lines = rankings.map((each) => old.get(`ranking-${each.id}`) ?? rankingOf(each));
+  place.replaceChildren(...firstOf(FIRST, lines, "rankings", place.querySelector(".more")?.open));
 }
 
 function rankingOf({ id, at, policy, documents, receipt, words, query, top }) {
