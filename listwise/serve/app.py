@@ -134,7 +134,7 @@ def _add_endpoints(app: FastAPI, service: Service, metrics: Metrics, recents: Re
         found = await ranked(request, body)
         return Json(answers.tei(found, body), headers=answers.headers(found))
 
-    @app.post("/try", response_class=Streamed)
+    @app.post("/try", status_code=200, response_class=Streamed)
     async def tried(request: Request, body: Try) -> Response:
         """Rank, and tell each window as it is read: a JSON object a line (docs/serve.md, "The page")."""
 

@@ -65,10 +65,11 @@ def test_traffic_is_read_from_the_metrics() -> None:
 
 
 def test_the_cap_that_is_shown_is_the_one_that_nothing_gets_past() -> None:
+    def usd(text: str | None) -> Decimal | None:
+        return None if text is None else Decimal(text)
+
     def cap(kept: str | None, *own: str | None) -> str | None:
-        shown: str | None = _scope(Held(), kept and Decimal(kept), [each and Decimal(each) for each in own])[
-            "cap_usd"
-        ]
+        shown: str | None = _scope(Held(), usd(kept), [usd(each) for each in own])["cap_usd"]
         return shown
 
     assert cap(None) is None
