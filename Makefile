@@ -70,7 +70,7 @@ test-adapters: $(ADAPTERS)/.ready ## Run the tests over the real LangChain, Llam
 test-vllm: $(VENV)/.dev ## Start a real vLLM on the CPU and re-rank through it
 	$(BIN)/python tests/vllm/run.py
 
-test-browser: $(VENV)/.dev ## Test the report page in headless Chromium (installs Debian's, where none is there)
+test-browser: $(VENV)/.dev ## Test the pages in headless Chromium (installs Debian's, where none is there)
 	@test -n "$$LISTWISE_CHROMIUM" || command -v chromium >/dev/null || command -v google-chrome >/dev/null \
 		|| (apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium)
 	$(BIN)/python -m pytest -m browser

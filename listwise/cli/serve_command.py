@@ -26,7 +26,8 @@ Examples:
 
 A client may name a policy that is offered (by header X-Listwise-Policy, "listwise": {"policy": ...} in the body, or
 as the model), and lower its budget and deadline; it never chooses an LLM, an address, a file or a key. Where there
-are keys, every client needs one; without any the service is for this machine only. See docs/serve.md.
+are keys, every client needs one; without any the service is for this machine only. People find a page at /.
+See docs/serve.md.
 """
 
 SHARED = (

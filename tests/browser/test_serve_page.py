@@ -239,6 +239,51 @@ async def test_passages_move_where_motion_is_welcome(page: Page, still: bool) ->
     assert (await page.run(moving) > 0) is not still
 
 
+async def test_it_is_replayed_and_paused(page: Page) -> None:
+    await try_the_example(page)
+    await page.click("#replay")
+    assert (await text(page, "#replay"), await page.run(CURRENT)) == ("Pause", "As given")
+    await page.until(f"{CURRENT} === '2'")
+    await page.click("#replay")
+    assert await text(page, "#replay") == "Replay"
+    await page.click("#replay")
+    await page.until(f"{CURRENT} === 'Result' && document.querySelector('#replay').innerText === 'Replay'")
+
+
+async def test_many_windows_at_once_are_told_as_one_step(tmp_path: Path) -> None:
+    with running(tmp_path, "--strategy", "pairwise-all") as service:
+        async with looking_at(service.url) as page:
+            await page.until("document.querySelector('#policy').options.length")
+            await fill(page, "#query", "q")
+            await fill(page, "#passages", "\n".join([*(f"passage {at}" for at in range(9)), "yeast makes gas"]))
+            await page.click("#rank")
+            await page.until(DONE)
+            assert await page.run(FRAMES) == ["As given", "1", "Result"]
+            await page.click("#back")
+            assert await page.run("document.querySelectorAll('#windows > .window').length") == 4
+            assert "and 30 more" in await text(page, "#windows")
+            await page.click("#windows .more summary")
+            assert await page.run("document.querySelectorAll('#windows .more[open] .window').length") == 56
+
+
+async def test_nothing_else_may_run_or_be_asked(service: Running) -> None:
+    async with looking_at(service.url, expected=("Content Security Policy", "Trusted", "violates")) as page:
+        await page.until("document.querySelector('#policy').options.length")
+        made = "Object.assign(document.createElement"
+        for attempt in (
+            f"document.body.append({made}('script'), {{textContent: 'window.ran = 1'}}))",
+            "document.body.innerHTML = '<img src=x onerror=\"window.ran = 1\">'",
+            "document.body.setAttribute('onclick', 'window.ran = 1')",
+            f"document.head.append({made}('style'), {{textContent: 'body {{width: 7px}}'}}))",
+        ):
+            await page.run(f"(() => {{ try {{ {attempt} }} catch {{ /* as it should be */ }} }})()")
+        await page.click("h1")
+        assert await page.run("window.ran === undefined && document.body.offsetWidth > 7")
+        elsewhere = await page.run("fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'not sent')")
+        assert elsewhere == "not sent"
+        assert any("connect-src" in each for each in page.problems)
+
+
 async def test_hostile_texts_are_texts(page: Page) -> None:
     await fill(page, "#query", HOSTILE)
     await fill(page, "#passages", "\n".join(["one", "two", HOSTILE]))

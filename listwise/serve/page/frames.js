@@ -9,6 +9,9 @@ export class Frames {
 
   get last() { return this.all.at(-1); }
 
+  /** How many of the windows that were asked last have been read; models that passed one on do not count. */
+  get read() { return new Set(this.last.windows.map((each) => `${each.sample} ${each.shown}`)).size; }
+
   /** Takes an event; says in words what it brought. */
   take(event) {
     switch (event.event) {
@@ -29,7 +32,9 @@ export class Frames {
   }
 
   #window(event) {
-    this.last.windows.push(event);
+    const { asked, windows } = this.last;
+    windows.push(event);
+    if (asked.length > 1) return `Step ${event.step + 1}: ${this.read} of ${asked.length} windows were read.`;
     if (event.answered === null) return `Step ${event.step + 1}: a window keeps its order: ${event.error}.`;
     return `Step ${event.step + 1}: a window was read, ${moved(event)} of ${event.shown.length} passages moved.`;
   }

@@ -1,11 +1,13 @@
 /* Shows a ranking frame by frame: the passages in their order, those that were read, and what was answered. */
 
-import { $, $$, counted, el, number, usd } from "./dom.js";
+import { $, $$, counted, el, firstOf, number, usd } from "./dom.js";
 import { moved } from "./frames.js";
 import { wordsOf } from "./recent.js";
 
 const MOVE_MS = 480;
 const REPLAY_MS = 1400;
+const FIRST = 4;
+const MOST = 60;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 let texts = [];
@@ -14,6 +16,7 @@ let at = 0;
 let live = false;
 let marked = null;
 let playing = null;
+let due = null;
 
 /** Begin to show the ranking of these passages. */
 export function begin(passages, these) {
@@ -25,9 +28,12 @@ export function begin(passages, these) {
   show(0);
 }
 
-/** Something new came: what was not looked back from is followed. */
+/** Something new came: what was not looked back from is followed. Much that comes at once is shown at once. */
 export function refresh() {
-  show(live ? frames.all.length - 1 : at);
+  due ??= requestAnimationFrame(() => {
+    due = null;
+    show(live ? frames.all.length - 1 : at);
+  });
 }
 
 export function start() {
@@ -79,7 +85,7 @@ function show(place) {
   stepper();
   $("#receipt").hidden = !frame.words;
   if (frame.words) $("#receipt").replaceChildren(wordsOf(frame.words));
-  $("#windows").replaceChildren(...headOf(frame), ...frame.windows.map((each, nth) => windowOf(each, nth + 1, frame)));
+  $("#windows").replaceChildren(...headOf(frame), ...windowsOf(frame));
   arrange(frame);
 }
 
@@ -106,8 +112,14 @@ function headOf(frame) {
     const meaning = { probability: "Scores are the local model’s probabilities that a passage is relevant.", rank: "Scores say the order, and nothing else." }[frame.kindOfScore];
     return [el("p", { class: "hint" }, meaning)];
   }
-  const left = frame.asked.length - new Set(frame.windows.map((each) => `${each.sample} ${each.shown}`)).size;
+  const left = frame.pending ? frame.asked.length - frames.read : 0;
   return frame.pending ? [el("p", { class: "waiting" }, left > 1 ? `${left} windows are being read…` : "The window is being read…")] : [];
+}
+
+function windowsOf(frame) {
+  const shown = frame.windows.slice(0, MOST).map((each, nth) => windowOf(each, nth + 1, frame));
+  const left = frame.windows.length - shown.length;
+  return [...firstOf(FIRST, shown, "windows", $("#windows .more")?.open), left ? el("p", { class: "hint" }, `and ${number(left)} more`) : ""];
 }
 
 function windowOf(window, nth, frame) {
