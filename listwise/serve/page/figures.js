@@ -124,7 +124,7 @@ function policyRow(policy) {
 /** A policy in a sentence, for the form. */
 export function inWords(policy) {
   const { local, llm, strategy, window, budget_usd: budget } = policy;
-  const first = local.length ? `${local.join(" > ")} scores the passages first` : "Nothing scores the passages first";
+  const first = local.length ? `First ${local.join(" > ")} scores the passages` : "Nothing scores the passages first";
   if (llm === null) return `${first}; no LLM is asked.`;
   const spent = budget === null ? "no limit a query" : `$${budget} a query at most`;
   return `${first}; ${llm} is asked ${asked(policy)}: ${strategy}, windows of ${window}; ${spent}.`;

@@ -101,7 +101,10 @@ function trouble(text) {
 
 startThemes();
 startKeys();
-trial.start(look);
+trial.start(async () => {
+  await looking;  // which may not know of it yet
+  await look();
+});
 if (keysNeeded && !hasKey()) lock();
 else look();
 setInterval(() => { if (!document.hidden) look(); }, EVERY_MS);
