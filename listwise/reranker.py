@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -43,7 +44,8 @@ class Reranker:
         with Reranker(llm="openai/gpt-4o", budget_usd="0.02") as reranker:
             ranking = reranker.rerank("why is the sky blue", ["Rayleigh scattering ...", "Paint ..."])
 
-    The sync methods may be called from any thread; the async ones belong to one event loop at a time.
+    The sync methods may be called from any thread; the async ones belong to one event loop at a time. It does not
+    outlive a fork: processes that are forked make one of their own.
 
     Args:
         policy: a `Policy`, the name of a shipped one, or a TOML file.
@@ -90,7 +92,7 @@ class Reranker:
             if self._own_ledger:
                 self.purse.ledger.close()
             raise
-        self._closed = False
+        self._closed, self._process = False, os.getpid()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._portal: Portal | None = None
         self._portal_lock = threading.Lock()
@@ -130,6 +132,7 @@ class Reranker:
 
         Raises:
             InputError: two candidates bear the same docid.
+            ConfigError: this reranker is closed, or of another process.
             Unpriced: the terms limit dollars, and nobody states what a model costs that may be asked.
             AnswerError: a bad answer, under the policy ``raise`` only.
         """
@@ -230,7 +233,9 @@ class Reranker:
             await asyncio.wait(under_way)
 
     def close(self) -> None:
-        """See `aclose`. What other threads are waiting for is cancelled."""
+        """See `aclose`. What other threads wait for is cancelled; in a forked process, nothing is."""
+        if self._process != os.getpid():
+            return
         with self._portal_lock:
             portal, self._portal = self._portal, None
         if portal is None:
@@ -256,8 +261,8 @@ class Reranker:
         self.close()
 
     def _door(self) -> Portal:
+        self._check_open()
         with self._portal_lock:
-            self._check_open()
             if self._portal is None:
                 self._portal = Portal()
             return self._portal
@@ -265,6 +270,11 @@ class Reranker:
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigError("this reranker is closed; make another one")
+        if self._process != os.getpid():
+            raise ConfigError(
+                "this reranker was made before a fork: its threads and connections are the other process's; "
+                "make one in each process"
+            )
 
     async def _turns(
         self, requests: Iterable[Request] | AsyncIterable[Request]
