@@ -20,7 +20,6 @@ from listwise.serve.service import Service
 from listwise.serve.settings import Limits
 from listwise.spend.history import History
 from listwise.spend.holdings import Held, Holdings, held_by_run, holdings
-from listwise.spend.money import plain
 from listwise.spend.sqlite import SqliteLedger
 
 QUANTILES = (0.5, 0.95, 0.99)
@@ -189,8 +188,8 @@ def _scope(held: Held, kept: Decimal | None, own: Sequence[Decimal | None]) -> d
     the policies', if each has one."""
     highest = [max(each for each in own if each is not None)] if own and None not in own else []
     cap = min([*([] if kept is None else [kept]), *highest], default=None)
-    return {"usd": plain(held.usd), "reserved_usd": plain(held.reserved_usd), "cap_usd": _amount(cap)}
+    return {"usd": float(held.usd), "reserved_usd": float(held.reserved_usd), "cap_usd": _amount(cap)}
 
 
-def _amount(usd: Decimal | None) -> str | None:
-    return None if usd is None else plain(usd)
+def _amount(usd: Decimal | None) -> float | None:
+    return None if usd is None else float(usd)

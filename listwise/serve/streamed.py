@@ -14,7 +14,6 @@ from listwise.serve.answers import extra
 from listwise.serve.refusals import Refusal
 from listwise.serve.service import Ranked
 from listwise.serve.words import words
-from listwise.spend.money import plain
 from listwise.types import StepTrace, Watcher, WindowTrace
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -92,7 +91,7 @@ def event_of(seen: StepTrace | WindowTrace) -> dict[str, Any]:
         "repairs": dict(seen.repairs),
         "input_tokens": seen.usage.input_tokens,
         "output_tokens": seen.usage.output_tokens,
-        "usd": plain(seen.usd),
+        "usd": float(seen.usd),
         "cached": seen.cached,
         "error": seen.error,
     }

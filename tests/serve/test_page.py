@@ -154,32 +154,32 @@ def test_figures_of_a_service_with_an_llm_and_caps() -> None:
             History(default_path()).keep_cap("other", "account", Decimal("0.25"))
             usd = rank(service)["listwise"]["receipt"]["usd"]
             rank(service)
-            until(lambda: get(service, "/status")["spending"]["run"]["usd"] != "0")
+            until(lambda: get(service, "/status")["spending"]["run"]["usd"] > 0)
             status = get(service, "/status")
     traffic, spending = status["traffic"], status["spending"]
     assert (traffic["tiers"], traffic["calls"], traffic["cache_hits"]) == ({"llm": 2}, 2, 1)
     assert traffic["repairs"] == 2  # the one that is missing, twice
-    assert Decimal(usd) > 0
-    held = {"usd": usd, "reserved_usd": "0"}
-    none = {"usd": "0", "reserved_usd": "0"}
+    assert usd > 0
+    held = {"usd": usd, "reserved_usd": 0}
+    none = {"usd": 0, "reserved_usd": 0}
     assert spending["accounts"] == [
         {
             "account": "default",
-            "day": {**held, "cap_usd": "1"},
-            "month": {**held, "cap_usd": "7"},
+            "day": {**held, "cap_usd": 1},
+            "month": {**held, "cap_usd": 7},
             "total": {**held, "cap_usd": None},
         },
         {
             "account": "other",
             "day": {**none, "cap_usd": None},
             "month": {**none, "cap_usd": None},
-            "total": {**none, "cap_usd": "0.25"},
+            "total": {**none, "cap_usd": 0.25},
         },
     ]
-    assert spending["run"] == {"name": "test-run", **held, "cap_usd": "20"}
+    assert spending["run"] == {"name": "test-run", **held, "cap_usd": 20}
     first = status["policies"][0]
     assert (first["llm"], first["escalate"], first["strategy"]) == ("openai/gpt-4o", "always", "sliding")
-    assert (first["budget_usd"], first["deadline_s"], first["local"]) == ("0.5", 9.0, [])
+    assert (first["budget_usd"], first["deadline_s"], first["local"]) == (0.5, 9.0, [])
     assert llm.base_url not in str(status)
 
 
@@ -193,8 +193,8 @@ def test_what_is_under_way_is_shown_as_reserved() -> None:
         status = get(service, "/status")
         asker.join()
     assert status["traffic"]["running"] == 1
-    assert status["spending"]["accounts"][0]["day"]["usd"] == "0"
-    assert Decimal(status["spending"]["accounts"][0]["day"]["reserved_usd"]) > 0
+    assert status["spending"]["accounts"][0]["day"]["usd"] == 0
+    assert status["spending"]["accounts"][0]["day"]["reserved_usd"] > 0
 
 
 def test_a_key_sees_its_own_account_and_no_other(keys: KeyFile) -> None:
@@ -202,17 +202,17 @@ def test_a_key_sees_its_own_account_and_no_other(keys: KeyFile) -> None:
     with ScriptedServer("[2] > [1] > [3] > [4]") as llm, served(settings(asking(llm), keys=keys.path)) as service:
         History(default_path()).keep_cap("alpha", "day", Decimal(3))
         mine = rank(service, one)
-        until(lambda: get(service, "/status", one)["spending"]["accounts"][0]["day"]["usd"] != "0")
+        until(lambda: get(service, "/status", one)["spending"]["accounts"][0]["day"]["usd"] > 0)
         ours, theirs = get(service, "/status", one), get(service, "/status", two)
         assert [each["id"] for each in get(service, "/recent", one)["rankings"]] == [mine["id"]]
         assert get(service, "/recent", two)["rankings"] == []
     (line,) = ours["spending"]["accounts"]
-    assert (line["account"], line["day"]["cap_usd"]) == ("alpha", "3")
+    assert (line["account"], line["day"]["cap_usd"]) == ("alpha", 3)
     assert line["day"]["usd"] == mine["listwise"]["receipt"]["usd"]
     (line,) = theirs["spending"]["accounts"]
     assert line == {
         "account": "beta",
-        **{kind: {"usd": "0", "reserved_usd": "0", "cap_usd": None} for kind in ("day", "month", "total")},
+        **{kind: {"usd": 0, "reserved_usd": 0, "cap_usd": None} for kind in ("day", "month", "total")},
     }
     assert ours["spending"]["run"] is theirs["spending"]["run"] is None
     assert "alpha" not in str(theirs["spending"])

@@ -68,17 +68,17 @@ def test_the_cap_that_is_shown_is_the_one_that_nothing_gets_past() -> None:
     def usd(text: str | None) -> Decimal | None:
         return None if text is None else Decimal(text)
 
-    def cap(kept: str | None, *own: str | None) -> str | None:
-        shown: str | None = _scope(Held(), usd(kept), [usd(each) for each in own])["cap_usd"]
+    def cap(kept: str | None, *own: str | None) -> float | None:
+        shown: float | None = _scope(Held(), usd(kept), [usd(each) for each in own])["cap_usd"]
         return shown
 
     assert cap(None) is None
-    assert cap("3") == "3"
-    assert cap("3", "1") == "1"
-    assert cap("3", "5") == "3"
-    assert cap(None, "1", "2") == "2"  # the second policy may go on where the first is stopped
+    assert cap("3") == 3
+    assert cap("3", "1") == 1
+    assert cap("3", "5") == 3
+    assert cap(None, "1", "2") == 2  # the second policy may go on where the first is stopped
     assert cap(None, "1", None) is None
-    assert cap("3", "1", None) == "3"
+    assert cap("3", "1", None) == 3
 
 
 async def test_holdings_are_the_ledgers(tmp_path: Path) -> None:

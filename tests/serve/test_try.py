@@ -64,11 +64,11 @@ def test_each_window_is_told_as_it_is_read() -> None:
     first, last = seen[1], seen[-1]
     assert (first["shown"], first["answered"], first["answer"]) == ([2, 3], [3, 2], "[2] > [1]")
     assert (first["model"], first["step"], first["cached"], first["error"]) == ("openai/gpt-4o", 0, False, None)
-    assert Decimal(first["usd"]) > 0
+    assert first["usd"] > 0
     assert last["results"] == calm["results"]
     assert [each["index"] for each in last["results"]] == [3, 0, 1, 2]
     receipt = last["listwise"]["receipt"]
-    assert Decimal(receipt["usd"]) == sum(Decimal(each["usd"]) for each in seen if each["event"] == "window")
+    assert receipt["usd"] == pytest.approx(sum(each["usd"] for each in seen if each["event"] == "window"), abs=1e-9)
     assert last["words"][0]["text"] == "4 passages, put in order by openai/gpt-4o (3 windows), sliding"
 
 
@@ -108,11 +108,8 @@ def test_it_is_counted_logged_and_remembered_as_any_ranking() -> None:
     assert 'listwise_requests_total{outcome="ok",route="/try"} 1.0' in metrics
     assert 'listwise_rankings_total{tier="llm"} 1.0' in metrics
     (line,) = [each for each in service.log.lines if each["path"] == "/try"]
-    assert (line["request_id"], line["documents"], line["usd"]) == (
-        found["id"],
-        4,
-        found["listwise"]["receipt"]["usd"],
-    )
+    assert (line["request_id"], line["documents"]) == (found["id"], 4)
+    assert float(line["usd"]) == found["listwise"]["receipt"]["usd"] > 0
 
 
 def test_the_description_says_what_it_answers() -> None:

@@ -24,9 +24,11 @@ export function firstOf(most, these, what, open = false) {
 
 /** Dollars with enough digits to see small amounts. */
 export function usd(amount) {
-  const value = Number(amount);
-  return `$${value === 0 ? "0" : value >= 100 ? value.toFixed(2) : value >= 0.01 ? value.toFixed(4) : value.toFixed(6)}`;
+  return `$${amount === 0 ? "0" : amount >= 100 ? amount.toFixed(2) : amount >= 0.01 ? amount.toFixed(4) : amount.toFixed(6)}`;
 }
+
+/** A limit as it was set. */
+export const limit = (amount) => `$${amount.toLocaleString("en", { useGrouping: false, maximumFractionDigits: 9 })}`;
 
 export const number = (value) => value.toLocaleString("en");
 export const counted = (value, one, several = `${one}s`) => `${number(value)} ${value === 1 ? one : several}`;

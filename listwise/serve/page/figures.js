@@ -1,6 +1,6 @@
 /* The figures at the top, and the policies. All of them are the service's; only shares are worked out here. */
 
-import { $, counted, duration, el, firstOf, number, percent, usd } from "./dom.js";
+import { $, counted, duration, el, firstOf, limit, number, percent, usd } from "./dom.js";
 
 const TIERS = { llm: "LLM", local: "local model", first_stage: "as it came", empty: "nothing to rank" };
 const FIRST = 4;
@@ -51,17 +51,17 @@ function spendingOf(spending, own) {
 
 /** What a scope holds; with a cap as a bar: spent, and beside it what is reserved. */
 function meter(name, label, { usd: spent, reserved_usd: reserved, cap_usd: cap }) {
-  const held = Number(spent) + Number(reserved);
-  const parts = [el("span", { class: "name" }, name), el("span", { class: "amount" }, usd(spent), el("span", { class: "soft" }, cap === null ? " no cap" : ` of $${cap}`))];
-  const also = Number(reserved) > 0 ? el("span", { class: "soft reserved-said" }, `${usd(reserved)} reserved`) : null;
+  const held = spent + reserved;
+  const parts = [el("span", { class: "name" }, name), el("span", { class: "amount" }, usd(spent), el("span", { class: "soft" }, cap === null ? " no cap" : ` of ${limit(cap)}`))];
+  const also = reserved > 0 ? el("span", { class: "soft reserved-said" }, `${usd(reserved)} reserved`) : null;
   if (cap === null) return el("div", { class: "meter" }, parts, also);
-  const share = (amount) => Number(cap) > 0 ? Math.min(100, (100 * amount) / Number(cap)) : 100;
+  const share = (amount) => cap > 0 ? Math.min(100, (100 * amount) / cap) : 100;
   const bar = el("div", {
     class: `bar ${share(held) >= 100 ? "full" : share(held) >= 80 ? "high" : ""}`, role: "meter", "aria-label": label,
-    "aria-valuemin": 0, "aria-valuemax": cap, "aria-valuenow": Math.min(held, Number(cap)), "aria-valuetext": `${usd(spent)} of $${cap}, ${usd(reserved)} reserved`,
+    "aria-valuemin": 0, "aria-valuemax": cap, "aria-valuenow": Math.min(held, cap), "aria-valuetext": `${usd(spent)} of ${limit(cap)}, ${usd(reserved)} reserved`,
   }, el("i", { class: "spent" }), el("i", { class: "reserved" }));
-  bar.children[0].style.width = `${share(Number(spent))}%`;
-  bar.children[1].style.width = `${Math.max(0, share(held) - share(Number(spent)))}%`;
+  bar.children[0].style.width = `${share(spent)}%`;
+  bar.children[1].style.width = `${Math.max(0, share(held) - share(spent))}%`;
   return el("div", { class: "meter" }, parts, bar, also);
 }
 
@@ -118,7 +118,7 @@ function policyRow(policy) {
   return el("tr", {}, el("th", { scope: "row" }, name), cell(local.join(" > ") || "none"),
     cell(llm === null ? "none" : [llm, ...fallback].join(", then "), simulated ? el("span", { class: "badge warn" }, "simulated") : null),
     cell(asked(policy)), cell(llm === null ? "–" : `${strategy}, ${window} of the best ${depth}`),
-    cell(budget === null ? "no limit" : `$${budget}`), cell(duration(deadline)));
+    cell(budget === null ? "no limit" : limit(budget)), cell(duration(deadline)));
 }
 
 /** A policy in a sentence, for the form. */
@@ -126,6 +126,6 @@ export function inWords(policy) {
   const { local, llm, strategy, window, budget_usd: budget } = policy;
   const first = local.length ? `First ${local.join(" > ")} scores the passages` : "Nothing scores the passages first";
   if (llm === null) return `${first}; no LLM is asked.`;
-  const spent = budget === null ? "no limit a query" : `$${budget} a query at most`;
+  const spent = budget === null ? "no limit a query" : `${limit(budget)} a query at most`;
   return `${first}; ${llm} is asked ${asked(policy)}: ${strategy}, windows of ${window}; ${spent}.`;
 }

@@ -125,14 +125,14 @@ function windowsOf(frame) {
 function windowOf(window, nth, frame) {
   const several = (frame.windows.length > 1 || frame.asked.length > 1 ? `, window ${nth}` : "") + (window.sample ? `, sample ${window.sample}` : "");
   const repairs = Object.entries(window.repairs).map(([kind, times]) => el("span", { class: "badge warn" }, `repaired: ${kind.replaceAll("_", " ")} ${times}`));
-  const paid = window.cached ? "from the cache" : usd(window.usd);
+  const paid = window.cached ? "from the cache" : window.usd > 0 ? usd(window.usd) : null;  // none where no price is known
   return el("article", { class: "window" },
     el("h3", {}, `Step ${window.step + 1}${several}`, el("span", { class: "soft" }, ` · ${window.model}`)),
     el("p", { class: "facts-line" },
       el("span", {}, counted(window.shown.length, "passage")),
       window.answered ? el("span", {}, `${moved(window)} moved`) : null,
       el("span", {}, `${number(window.input_tokens)} + ${number(window.output_tokens)} tokens`),
-      el("span", {}, paid),
+      paid ? el("span", {}, paid) : null,
       repairs),
     window.error ? el("p", { class: "wrong" }, `Kept its order: ${window.error}`) : null,
     window.answer === null ? null : el("div", {}, el("h4", {}, "Answer as given"), el("pre", { tabindex: 0 }, window.answer || "(empty)")));
