@@ -40,6 +40,8 @@ from listwise.steering import Steering
 from listwise.strategies import StrategyName, by_scores
 from listwise.strategies.adaptive import LOCAL_TRUST
 from listwise.streams import astream, at_once
+from listwise.telemetry import attributes
+from listwise.telemetry.spans import begin
 from listwise.tiers import LlmTier
 from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
 
@@ -398,8 +400,11 @@ class Reranker:
         self, work: Request | _Begun, decision: Decision | None, terms: Terms = AS_THE_POLICY
     ) -> Ranking:
         """One query, from its candidates to its ranking."""
-        with self._at_work():
-            return await self._ranked(work, decision, terms)
+        with self._at_work(), begin("rerank") as span:
+            ranking = await self._ranked(work, decision, terms)
+            if span.recording:
+                span.note(attributes.of_receipt(ranking.receipt))
+            return ranking
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:

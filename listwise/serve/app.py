@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,15 +21,26 @@ from listwise.serve.draining import drained_by_signals
 from listwise.serve.gateway import Gateway, Gone, Visit
 from listwise.serve.keys import KeyFile, KeyRing
 from listwise.serve.logs import access_log
-from listwise.serve.metrics import CONTENT_TYPE, Metrics
+from listwise.serve.metrics import Metrics
 from listwise.serve.refusals import Refusal
 from listwise.serve.service import Ranked, Service
 from listwise.serve.settings import ServeSettings
-from listwise.spend.history import History
-from listwise.spend.sqlite import SqliteLedger
+
+if TYPE_CHECKING:  # older versions of FastAPI tell of nothing
+    from fastapi.telemetry import TelemetryConfig
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """How a service without keys may be called: a web page could have its own name resolve to the loopback."""
+
+
+SILENT: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI tells by itself of paths, query strings and what exceptions say; the gateway tells of none of these."""
 
 
 class Json(Response):
@@ -42,12 +53,18 @@ class Json(Response):
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
-def create_app(settings: ServeSettings, *, log: Any = None) -> FastAPI:
+def create_app(
+    settings: ServeSettings,
+    *,
+    log: Any = None,
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> FastAPI:
     """The service as an ASGI application. Models are loaded here; the lifespan lets go of everything.
 
     Args:
         settings: what the operator decides.
         log: gets a line for each request, instead of the access log on standard error.
+        around: entered, in the event loop, around all that the service does.
 
     Raises:
         ConfigError: a policy cannot work here.
@@ -56,14 +73,16 @@ def create_app(settings: ServeSettings, *, log: Any = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with drained_by_signals(service):
+        with around(), drained_by_signals(service):
             try:
                 yield
             finally:
                 service.draining = True
                 await service.aclose()
 
-    app = FastAPI(title="listwise", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="listwise", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=SILENT
+    )
     app.state.service = service
     _add_endpoints(app, service, metrics)
     _add_health(app, service, metrics)
@@ -134,10 +153,10 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return Json({"status": "ready", "policies": list(service.settings.policies)})
 
     @app.get("/metrics")
-    async def figures() -> Response:
+    async def figures(request: Request) -> Response:
         """What was done and spent, as Prometheus reads it."""
-        reserved = await asyncio.to_thread(_reserved_usd, service)
-        return Response(metrics.page(service, reserved), media_type=CONTENT_TYPE)
+        page, content_type = metrics.page(service.gate, request.headers.get("accept", ""))
+        return Response(page, headers={"content-type": content_type})
 
 
 async def _unless_gone(service: Service, request: Request, ask: Ask, visit: Visit) -> Ranked:
@@ -148,7 +167,7 @@ async def _unless_gone(service: Service, request: Request, ask: Ask, visit: Visi
     """
     account = visit.key.name if visit.key else None
     work = asyncio.create_task(
-        service.rank(ask, request_id=visit.id, headers=dict(request.headers), account=account)
+        service.rank(ask, request_id=visit.id, headers=dict(request.headers), account=account, tally=visit.tally)
     )
     leaving: asyncio.Task[None] = asyncio.create_task(_gone(request))
     try:
@@ -190,8 +209,3 @@ async def _refused_by_framework(_: Request, error: Exception) -> Response:
 
 def _of(refusal: Refusal) -> Response:
     return Json(refusal.body, status_code=refusal.status, headers=refusal.headers)
-
-
-def _reserved_usd(service: Service) -> float:
-    ledger = service.ledger
-    return float(History(ledger.path).reserved()) if isinstance(ledger, SqliteLedger) else 0.0
