@@ -24,7 +24,7 @@ Kind = Literal["INTERNAL", "SERVER", "CLIENT"]
 Headers = Iterable[tuple[bytes, bytes]]
 
 SCOPE = "listwise"
-"""The name of the instrumentation."""
+"""The name of the instrumentation, and of this package."""
 _API = "opentelemetry.trace"
 
 
@@ -160,8 +160,7 @@ def _tracer() -> Tracer | None:
         return None
     provider, known = provider_of(), _known
     if provider is not known[0]:
-        from listwise import __version__
-
+        version: str = sys.modules[SCOPE].__version__
         proxy = isinstance(provider, api.ProxyTracerProvider)
-        _known = known = (provider, None if proxy else provider.get_tracer(SCOPE, __version__))
+        _known = known = (provider, None if proxy else provider.get_tracer(SCOPE, version))
     return known[1]
