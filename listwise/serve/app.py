@@ -70,6 +70,7 @@ def create_app(
         ConfigError: a policy cannot work here.
     """
     service, metrics = Service(settings), Metrics()
+    metrics.watch(service.gate)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -155,7 +156,7 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.get("/metrics")
     async def figures(request: Request) -> Response:
         """What was done and spent, as Prometheus reads it."""
-        page, content_type = metrics.page(service.gate, request.headers.get("accept", ""))
+        page, content_type = metrics.page(request.headers.get("accept", ""))
         return Response(page, headers={"content-type": content_type})
 
 

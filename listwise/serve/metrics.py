@@ -147,15 +147,18 @@ class Metrics:
     def _show_breakers(self, model: str) -> None:
         self._open.labels(model).set(len(self._broken[model]))
 
-    def page(self, gate: Gate, accept: str = "") -> tuple[bytes, str]:
-        """Everything, of all workers, and its content type: as Prometheus' text, or as OpenMetrics if asked for.
+    def watch(self, gate: Gate) -> None:
+        """Show who runs and who waits, from now on."""
 
-        Args:
-            gate: who runs and waits.
-            accept: the header of whoever asks.
-        """
-        self._running.set(gate.running)
-        self._waiting.set(gate.waiting)
+        def show() -> None:
+            self._running.set(gate.running)
+            self._waiting.set(gate.waiting)
+
+        gate.watcher = show
+
+    def page(self, accept: str = "") -> tuple[bytes, str]:
+        """Everything, of all workers, and its content type: as Prometheus' text, or as OpenMetrics if the header
+        ``accept`` has that."""
         registry = self._registry
         if folder := os.environ.get(FOLDER):
             _forget_the_dead(Path(folder))
