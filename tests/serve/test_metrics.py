@@ -235,8 +235,12 @@ def test_figures_of_workers_are_of_all_of_them_that_live(tmp_path: Path, monkeyp
             ]
             for each in running:
                 each.start()
-            until(lambda: of(read(httpx2.get(f"{url}/metrics").text), "listwise_running") == 6)
-            held = of(read(httpx2.get(f"{url}/metrics").text), "listwise_usd_reserved")
+
+            def shown() -> Figures:
+                return read(httpx2.get(f"{url}/metrics", timeout=30).text)
+
+            until(lambda: of(shown(), "listwise_running") == 6)
+            held = of(shown(), "listwise_usd_reserved")
             workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             spawned = [pid for pid in workers if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
             for pid in spawned:
@@ -244,7 +248,7 @@ def test_figures_of_workers_are_of_all_of_them_that_live(tmp_path: Path, monkeyp
             for each in running:
                 each.join()
             until(lambda: answers(url))
-            after = read(httpx2.get(f"{url}/metrics").text)
+            after = shown()
             assert held is not None
             assert held > 0
             assert (of(after, "listwise_running"), of(after, "listwise_usd_reserved")) == (0, 0)
