@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from dataclasses import dataclass
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -108,10 +110,15 @@ class Bounded(asyncio.Protocol):
         """Look again and again whether what waits to be read is read."""
         unread = self._transport.get_write_buffer_size()
         if self._unread and unread > max(0, self._unread - LEAST_BYTES):
-            self._transport.abort()
+            self._drop_answer()
             return
         self._unread = unread
         self._reader = self._loop.call_later(self._bounds.read_s, self._watch_reader)
+
+    def _drop_answer(self) -> None:
+        """End the connection, and have the system forget what it holds for it."""
+        self._transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
 
     def _turn_away(self) -> None:
         """Say why, and wait a moment: what is closed while a request is on its way is reset, and then not read."""

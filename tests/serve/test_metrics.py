@@ -247,7 +247,7 @@ def test_figures_of_workers_are_of_all_of_them_that_live(tmp_path: Path, monkeyp
                 os.kill(int(pid), signal.SIGKILL)
             for each in running:
                 each.join()
-            until(lambda: answers(url))
+            until(lambda: answers(url), seconds=90)
             after = shown()
             assert held is not None
             assert held > 0
