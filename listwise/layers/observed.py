@@ -24,13 +24,17 @@ class Observed:
         self._inner = inner
         self._identity = identity
         self._clock = clock
-        self._known = {each: attributes.of_model(identity, each) for each in (names.CHAT, names.RERANK)}
+        self._known = {
+            each: (f"{each} {identity.model}", attributes.of_model(identity, each))
+            for each in (names.CHAT, names.RERANK)
+        }
 
     async def ask(self, call: Call, tab: Tab) -> Answer:
         """See `Layer.ask`."""
         operation = names.RERANK if call.form == "scores" else names.CHAT
+        name, known = self._known[operation]
         began = self._clock()
-        with begin(f"{operation} {self._identity.model}", self._known[operation], kind="CLIENT") as span:
+        with begin(name, known, kind="CLIENT") as span:
             if span.recording:
                 span.note(attributes.of_call(call))
             try:

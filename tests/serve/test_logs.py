@@ -20,7 +20,7 @@ from structlog.contextvars import bound_contextvars
 from listwise.log import get_logger
 from listwise.serve.logs import access_log, failures_logged, log_as_json
 from tests.cli.conftest import Shell
-from tests.loopback import Http, ScriptedServer, failure
+from tests.loopback import Http, ScriptedServer, Turn, failure
 from tests.serve.serving import DOCUMENTS, QUERY
 from tests.serve.test_commands import answers, serving
 from tests.serve.test_staying_up import until
@@ -151,7 +151,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 def test_no_secret_is_written(shell: Shell) -> None:
     """Attacked by whatever a client sends, and a provider says."""
     echo = f"{KEY} {SECRET} [2] > [1]"
-    turns = [echo, failure(500, echo), failure(400, echo), Http(200, echo), Http(200, {"error": echo})]
+    turns: list[Turn] = [echo, failure(500, echo), failure(400, echo), Http(200, echo), Http(200, {"error": echo})]
     turns.append(failure(401, echo))  # after which the model is not asked any more
     odd = "\ud800" + SECRET
     bodies: list[Any] = [

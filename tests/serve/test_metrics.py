@@ -23,7 +23,7 @@ from listwise.telemetry.listening import Broke, Called, Mended, Reserved, Settle
 from listwise.types import Usage
 from tests.cli.conftest import Shell
 from tests.conftest import CHECKOUT
-from tests.loopback import Hang, ScriptedServer, failure
+from tests.loopback import Hang, ScriptedServer, Turn, failure
 from tests.serve.serving import DOCUMENTS, QUERY, Served, served, settings
 from tests.serve.test_commands import answers, serving
 from tests.serve.test_staying_up import asking, until
@@ -56,7 +56,7 @@ def of(found: Figures, name: str, **labels: str) -> float | None:
 
 def test_dollars_count_where_they_are_settled(tmp_path: Path) -> None:
     """Those of a client that left, too: the figures are the ledger's."""
-    turns = ["[2] > [1] > [3] > [4]", failure(500), "[1] > [2] > [3] > [4]", Hang()]
+    turns: list[Turn] = ["[2] > [1] > [3] > [4]", failure(500), "[1] > [2] > [3] > [4]", Hang()]
     with ScriptedServer(turns) as llm, served(settings(asking(llm, attempts=2))) as service:
         with service.client() as client:
             for at in range(2):
@@ -195,7 +195,8 @@ def test_it_speaks_openmetrics_if_asked(local: Served) -> None:
     assert usual.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert asked.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert asked.text.endswith("# EOF\n")
-    assert {family.name for family in openmetrics(asked.text)} >= {"listwise_requests", "listwise_usd"}
+    found = openmetrics(asked.text)  # type: ignore[no-untyped-call]
+    assert {family.name for family in found} >= {"listwise_requests", "listwise_usd"}
     assert odd.status_code == 200
 
 

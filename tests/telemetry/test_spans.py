@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from listwise import Reranker
 from listwise.types import Candidate, Query, Request
-from tests.loopback import Asked, ScriptedServer, failure
+from tests.loopback import Asked, ScriptedServer, Turn, failure
 from tests.serve.test_staying_up import until
 from tests.telemetry.tracing import Kept, id_of, said, trace_of
 
@@ -78,7 +78,7 @@ def test_a_ranking_holds_its_scoring_and_its_calls(spans: Kept) -> None:
 
 
 def test_every_attempt_is_a_span_of_its_call(spans: Kept) -> None:
-    turns = [failure(500), failure(429, retry_after="0"), "[2] > [1] > [3]"]
+    turns: list[Turn] = [failure(500), failure(429, retry_after="0"), "[2] > [1] > [3]"]
     with ScriptedServer(turns) as llm, asking(llm) as reranker:
         reranker.rerank(QUERY, PASSAGES)
     chat = spans.one("chat gpt-4o")
@@ -233,7 +233,7 @@ def test_nothing_of_what_was_sent_is_told(spans: Kept) -> None:
         "key": "sk-a-key-of-ours",
     }
     everything = " ".join(secrets.values())
-    turns = [failure(500, everything), failure(400, everything), f"{everything} [2] > [1]"]
+    turns: list[Turn] = [failure(500, everything), failure(400, everything), f"{everything} [2] > [1]"]
     for turn in turns:
         with ScriptedServer(turn) as llm, asking(llm, attempts=2) as reranker:
             reranker.rerank(secrets["query"], [secrets["passage"], "another " + secrets["passage"]])

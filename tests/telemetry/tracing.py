@@ -43,12 +43,14 @@ class Kept:
 
 def id_of(span: ReadableSpan) -> int:
     assert span.context is not None
-    return span.context.span_id
+    number: int = span.context.span_id
+    return number
 
 
 def trace_of(span: ReadableSpan) -> int:
     assert span.context is not None
-    return span.context.trace_id
+    number: int = span.context.trace_id
+    return number
 
 
 def said(span: ReadableSpan) -> dict[str, Any]:
