@@ -31,6 +31,8 @@ from listwise.stages.scored import Scored
 from listwise.strategies import StrategyName
 from listwise.strategies.adaptive import LOCAL_TRUST
 from listwise.streams import astream, at_once
+from listwise.telemetry import attributes
+from listwise.telemetry.spans import begin
 from listwise.types import Candidate, Query, Ranking, Request, Watcher
 
 Passage = str | Candidate
@@ -329,8 +331,11 @@ class Reranker:
         watch: Watcher | None = None,
     ) -> Ranking:
         """One query, from its candidates to its ranking."""
-        with self._at_work():
-            return await self._course.rank(work, decision, terms, watch)
+        with self._at_work(), begin("rerank") as span:
+            ranking = await self._course.rank(work, decision, terms, watch)
+            if span.recording:
+                span.note(attributes.of_receipt(ranking.receipt))
+            return ranking
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:

@@ -24,8 +24,8 @@ from tests.conftest import CHECKOUT
 from tests.eval.results_folder import make
 
 DOCS = CHECKOUT / "docs"
-ELSEWHERE = {"adapters", "serve"}
-"""Pages that need other libraries or a service that runs: tests/adapters and tests/serve play them."""
+ELSEWHERE = {"adapters", "observability", "serve"}
+"""Pages that need other libraries or a service that runs: tests/adapters, serve and telemetry play them."""
 PAGES = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +22,7 @@ from listwise.serve.draining import drained_by_signals
 from listwise.serve.gateway import Gateway, Gone, Visit
 from listwise.serve.keys import KeyFile, KeyRing
 from listwise.serve.logs import access_log
-from listwise.serve.metrics import CONTENT_TYPE, Metrics
+from listwise.serve.metrics import Metrics
 from listwise.serve.page import add_page
 from listwise.serve.recents import Recents
 from listwise.serve.refusals import Refusal
@@ -30,9 +30,10 @@ from listwise.serve.service import Ranked, Service
 from listwise.serve.settings import ServeSettings
 from listwise.serve.status import status_of
 from listwise.serve.streamed import Streamed
-from listwise.spend.history import History
-from listwise.spend.sqlite import SqliteLedger
 from listwise.types import Watcher
+
+if TYPE_CHECKING:  # older versions of FastAPI tell of nothing
+    from fastapi.telemetry import TelemetryConfig
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """How a service without keys may be called: a web page could have its own name resolve to the loopback."""
@@ -40,6 +41,16 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 RANKING = ("/v2/rerank", "/v1/rerank", "/voyage/v1/rerank", "/rerank", "/try")
 """The paths at which there are rankings."""
 PRIVATE = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+SILENT: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI tells by itself of paths, query strings and what exceptions say; the gateway tells of none of these."""
 
 
 class Json(Response):
@@ -52,28 +63,37 @@ class Json(Response):
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
-def create_app(settings: ServeSettings, *, log: Any = None) -> FastAPI:
+def create_app(
+    settings: ServeSettings,
+    *,
+    log: Any = None,
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> FastAPI:
     """The service as an ASGI application. Models are loaded here; the lifespan lets go of everything.
 
     Args:
         settings: what the operator decides.
         log: gets a line for each request, instead of the access log on standard error.
+        around: entered, in the event loop, around all that the service does.
 
     Raises:
         ConfigError: a policy cannot work here.
     """
     service, metrics, recents = Service(settings), Metrics(), Recents(log_queries=settings.log_queries)
+    metrics.watch(service.gate)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with drained_by_signals(service):
+        with around(), drained_by_signals(service):
             try:
                 yield
             finally:
                 service.draining = True
                 await service.aclose()
 
-    app = FastAPI(title="listwise", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="listwise", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=SILENT
+    )
     app.state.service = service
     _add_endpoints(app, service, metrics, recents)
     _add_health(app, service, metrics)
@@ -172,10 +192,10 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return Json({"status": "ready", "policies": list(service.settings.policies)})
 
     @app.get("/metrics")
-    async def figures() -> Response:
+    async def figures(request: Request) -> Response:
         """What was done and spent, as Prometheus reads it."""
-        reserved = await asyncio.to_thread(_reserved_usd, service)
-        return Response(metrics.page(service, reserved), media_type=CONTENT_TYPE)
+        page, content_type = metrics.page(request.headers.get("accept", ""))
+        return Response(page, headers={"content-type": content_type})
 
 
 async def _unless_gone(service: Service, request: Request, ask: Ask, visit: Visit, watch: Watcher | None) -> Ranked:
@@ -185,7 +205,14 @@ async def _unless_gone(service: Service, request: Request, ask: Ask, visit: Visi
         Gone: it went.
     """
     work = asyncio.create_task(
-        service.rank(ask, request_id=visit.id, headers=dict(request.headers), account=visit.account, watch=watch)
+        service.rank(
+            ask,
+            request_id=visit.id,
+            headers=dict(request.headers),
+            account=visit.account,
+            watch=watch,
+            tally=visit.tally,
+        )
     )
     leaving: asyncio.Task[None] = asyncio.create_task(_gone(request))
     try:
@@ -227,8 +254,3 @@ async def _refused_by_framework(_: Request, error: Exception) -> Response:
 
 def _of(refusal: Refusal) -> Response:
     return Json(refusal.body, status_code=refusal.status, headers=refusal.headers)
-
-
-def _reserved_usd(service: Service) -> float:
-    ledger = service.ledger
-    return float(History(ledger.path).reserved()) if isinstance(ledger, SqliteLedger) else 0.0

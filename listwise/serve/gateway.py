@@ -10,11 +10,12 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from listwise.log import get_logger
 from listwise.serve import page
@@ -24,6 +25,10 @@ from listwise.serve.quotas import Quotas
 from listwise.serve.refusals import Refusal
 from listwise.serve.service import Service, stopping
 from listwise.serve.settings import Limits
+from listwise.serve.tally import Tally
+from listwise.spend.money import plain
+from listwise.telemetry import names
+from listwise.telemetry.spans import NOTHING, Span, Value, begin, error_type
 
 _log = get_logger(__name__)
 
@@ -31,6 +36,11 @@ OPEN = {"/health/live", "/health/ready", "/openapi.json", *page.PATHS}
 """Paths that need no key."""
 POLLED = {"/status", "/recent"}
 """Paths that the page asks again and again."""
+UNTRACED = {*OPEN, *POLLED, "/metrics"}
+"""Paths that are asked for every few seconds."""
+METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
+ELSEWHERE = "other"
+"""A path that there is not; what a client wrote there may be anything."""
 CLIENT_GONE = 499
 """As nginx has it: nobody is there to be answered."""
 OUTCOMES = {404: "unknown", 405: "unknown", CLIENT_GONE: "gone"}
@@ -44,6 +54,7 @@ class Gone(Exception):
 class Visit:
     """One request, as the log and the metrics will have it."""
 
+    tally: Tally
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     key: Key | None = None
     status: int = 0
@@ -81,8 +92,13 @@ class Gateway:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        visit, began = Visit(), time.monotonic()
+        visit = Visit(Tally(self._metrics))
         scope.setdefault("state", {})["visit"] = visit
+        with bound_contextvars(request_id=visit.id), self._span(scope, visit) as span:
+            await self._serve(scope, receive, send, visit, span)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, visit: Visit, span: Span) -> None:
+        began = time.monotonic()
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -99,15 +115,17 @@ class Gateway:
             await _answer(refusal, named)
         except Gone:
             visit.status = CLIENT_GONE
-        except Exception:  # noqa: BLE001 - one request that fails must not take the service with it, nor go unsaid
+        except Exception as error:  # noqa: BLE001 - one that fails must not take the service with it, nor go unsaid
             begun, visit.outcome = visit.status > 0, "failed"
-            _log.exception("a request failed", request_id=visit.id)
+            span.fail(error_type(error))
+            _log.exception("a request failed")
             if begun:  # nothing more can be said but by closing the connection
                 return
             visit.status = 500
             await _answer(Refusal(500, "failed", f"internal error; the log has it under {visit.id}"), named)
         finally:
             self._note(scope, visit, time.monotonic() - began)
+            _finish(span, visit)
 
     @contextmanager
     def _admitted(self, scope: Scope, visit: Visit) -> Iterator[None]:
@@ -132,22 +150,56 @@ class Gateway:
         with self._quotas.used_by(visit.key):
             yield
 
+    def _span(self, scope: Scope, visit: Visit) -> AbstractContextManager[Span]:
+        """What traces have of a request: nothing that a client could have made up."""
+        if scope["path"] in UNTRACED:
+            return NOTHING
+        method = scope["method"] if scope["method"] in METHODS else names.OTHER_METHOD
+        said: dict[str, Value] = {
+            names.HTTP_METHOD: method,
+            names.URL_SCHEME: scope.get("scheme", "http"),
+            names.PROTOCOL_VERSION: scope["http_version"],
+            names.REQUEST_ID: visit.id,
+        }
+        called = method if method != names.OTHER_METHOD else names.OTHER_METHOD_IN_NAME
+        if scope["path"] in self._routes:
+            called = f"{called} {scope['path']}"
+            said |= {names.HTTP_ROUTE: scope["path"], names.URL_PATH: scope["path"]}
+        return begin(called, said, kind="SERVER", headers=scope["headers"])
+
     def _note(self, scope: Scope, visit: Visit, seconds: float) -> None:
-        path = scope["path"] if scope["path"] in self._routes else "other"
+        path = scope["path"] if scope["path"] in self._routes else ELSEWHERE
         self._metrics.answered(path, visit.result, seconds)
         if visit.status < (500 if scope["path"] in OPEN else 400 if scope["path"] in POLLED else 0):
             return  # who probes, probes often
+        most = visit.tally.most_usd
+        spent = {"usd": plain(most)} if most else {}
         self._log.info(
             "request",
             request_id=visit.id,
-            method=scope["method"],
-            path=scope["path"],
+            method=scope["method"] if scope["method"] in METHODS else names.OTHER_METHOD,
+            path=path,
             status=visit.status,
             outcome=visit.result,
             seconds=round(seconds, 4),
             **({"account": visit.key.name} if visit.key else {}),
-            **visit.noted,
+            **{**spent, **visit.noted},
         )
+
+
+def _finish(span: Span, visit: Visit) -> None:
+    if not span.recording:
+        return
+    said: dict[str, Value] = {names.OUTCOME: visit.result}
+    if visit.status and visit.status != CLIENT_GONE:
+        said[names.HTTP_STATUS] = visit.status
+    if "policy" in visit.noted:
+        said[names.POLICY] = visit.noted["policy"]
+    if "query" in visit.noted:
+        said[names.QUERY_TEXT] = visit.noted["query"]
+    span.note(said)
+    if visit.status >= 500 and visit.outcome != "failed":
+        span.fail(str(visit.status))
 
 
 def _bearer(scope: Scope) -> str:

@@ -49,7 +49,7 @@ def status_of(service: Service, metrics: Metrics, routes: Iterable[str], account
         "workers": settings.workers,
         "log_queries": settings.log_queries,
         "policies": [described(name, policy, settings.limits) for name, policy in settings.policies.items()],
-        "traffic": traffic_of(metrics.samples(service), routes),
+        "traffic": traffic_of(metrics.samples(), routes),
         "spending": _spending(service, account),
     }
 
@@ -94,7 +94,7 @@ def traffic_of(samples: Iterable[Sample], routes: Iterable[str]) -> dict[str, An
         "rankings": tiers.total(),
         "tiers": dict(sorted(tiers.items())),
         "degraded": sums["listwise_degraded_total"],
-        "calls": sums["listwise_llm_calls_total"],
+        "calls": sums["listwise_calls_total"],
         "cache_hits": sums["listwise_cache_hits_total"],
         "repairs": sums["listwise_repairs_total"],
         "retries": sums["listwise_retries_total"],

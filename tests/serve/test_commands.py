@@ -42,7 +42,11 @@ def serving(shell: Shell, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
         assert address is not None, line + process.stderr.read()
         yield process, address[0]
     finally:
-        process.kill()
+        process.terminate()  # workers of one that is killed would live on
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
         process.communicate()
 
 

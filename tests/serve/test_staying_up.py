@@ -39,8 +39,8 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
 
 
-def until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    ends = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < ends, "it never came true"
         time.sleep(0.01)
