@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+from contextvars import copy_context
 from dataclasses import dataclass
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
@@ -57,6 +58,7 @@ class Bounded(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()  # asyncio reads on in that of the request that last resumed reading
         if len(self._connections) >= self._bounds.connections:
             self._turn_away()
             return
@@ -68,7 +70,7 @@ class Bounded(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         if self._turned_away:
             return
-        self._inner.data_received(data)
+        self._context.run(self._inner.data_received, data)
         if self._is_served():
             self._stop(self._head)
             self._head = None
