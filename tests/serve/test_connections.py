@@ -108,6 +108,7 @@ def test_a_head_that_does_not_come_ends_the_connection() -> None:
         for _ in range(3):  # others are served meanwhile
             assert client.post("/v2/rerank", json=ASKED).status_code == 200
         assert [is_over(each) for each in (silent, half, trickling)] == [True] * 3
+        assert 'listwise_connections_ended_total{why="slow_head"} 3.0' in client.get("/metrics").text
         ended.set()
         thread.join()
 
@@ -168,6 +169,7 @@ def test_more_connections_than_may_be_are_told_to_come_again() -> None:
             return httpx2.get(f"{service.url}/health/live").status_code == 200
 
         until(is_served)
+        assert 'listwise_connections_ended_total{why="full"}' in httpx2.get(f"{service.url}/metrics").text
 
 
 def test_those_turned_away_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,6 +211,7 @@ def test_an_answer_that_nobody_reads_ends_the_connection() -> None:
         except ConnectionResetError:
             pass
         assert received < len(body)  # what the sockets' buffers held
+        assert 'listwise_connections_ended_total{why="unread"} 1.0' in client.get("/metrics").text
 
         steady = stack.enter_context(opened(service))
         steady.sendall(b"POST /v2/rerank HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n")
