@@ -18,6 +18,7 @@ from listwise import __version__
 from listwise.errors import InputError
 from listwise.serve import answers
 from listwise.serve.bodies import Ask, CohereV2, RerankV1, Tei, Try, Voyage
+from listwise.serve.connections import ENDED
 from listwise.serve.draining import drained_by_signals
 from listwise.serve.gateway import Gateway, Gone, Visit
 from listwise.serve.keys import KeyFile, KeyRing
@@ -83,10 +84,10 @@ def create_app(
     metrics.watch(service.gate)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         with around(), drained_by_signals(service):
             try:
-                yield
+                yield {ENDED: metrics.connection_ended}
             finally:
                 service.draining = True
                 await service.aclose()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
@@ -21,6 +23,8 @@ from listwise.serve.settings import Limits
 
 _log = get_logger(__name__)
 
+ENDED = "connection_ended"
+"""Under this name the application's state has whoever is told why a connection was ended."""
 LEAST_BYTES = 64 * 1024
 """Of an answer that waits to be read: so many must go in every period."""
 LINGER_S, MOST_LINGERING = 1.0, 64
@@ -47,6 +51,7 @@ class Bounded(asyncio.Protocol):
         self._bounds = bounds
         self._inner: Any = AutoHTTPProtocol(**uvicorns)  # which adds itself to the connections once it is made
         self._connections: set[Any] = uvicorns["server_state"].connections
+        self._tell: Callable[[str], None] = uvicorns["app_state"].get(ENDED, _nobody)
         self._turned_away = False
         self._head: asyncio.TimerHandle | None = None
         self._reader: asyncio.TimerHandle | None = None
@@ -57,6 +62,7 @@ class Bounded(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()  # asyncio reads on in that of the request that last resumed reading
         if len(self._connections) >= self._bounds.connections:
             self._turn_away()
             return
@@ -68,7 +74,7 @@ class Bounded(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         if self._turned_away:
             return
-        self._inner.data_received(data)
+        self._context.run(self._inner.data_received, data)
         if self._is_served():
             self._stop(self._head)
             self._head = None
@@ -104,7 +110,11 @@ class Bounded(asyncio.Protocol):
         return cycle is not None and not cycle.response_complete
 
     def _await_head(self) -> None:
-        self._head = self._loop.call_later(self._bounds.head_s, self._transport.abort)
+        self._head = self._loop.call_later(self._bounds.head_s, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._tell("slow_head")
+        self._transport.abort()
 
     def _watch_reader(self) -> None:
         """Look again and again whether what waits to be read is read."""
@@ -117,12 +127,14 @@ class Bounded(asyncio.Protocol):
 
     def _drop_answer(self) -> None:
         """End the connection, and have the system forget what it holds for it."""
+        self._tell("unread")
         self._transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def _turn_away(self) -> None:
         """Say why, and wait a moment: what is closed while a request is on its way is reset, and then not read."""
         self._turned_away = True
+        self._tell("full")
         self._transport.write(_full())
         if self._bounds.lingering >= MOST_LINGERING:
             self._transport.close()
@@ -155,6 +167,10 @@ def make_room(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         if most < wanted:
             _log.warning("too few files may be open for so many connections", allowed=most, wanted=wanted)
+
+
+def _nobody(_: str) -> None:
+    """Is told nothing."""
 
 
 def _full() -> bytes:

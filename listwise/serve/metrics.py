@@ -58,6 +58,9 @@ class Metrics:
         self._seconds = histogram(
             "listwise_request_seconds", "From a request's head to its answer.", SECONDS, "route"
         )
+        self._ended = counter(
+            "listwise_connections_ended", "Connections that the service did not put up with.", "why"
+        )
         self._rankings = counter(
             "listwise_rankings", "Rankings, by the route chosen and the tier that decided.", "route", "tier"
         )
@@ -92,6 +95,10 @@ class Metrics:
         """A request was answered."""
         self._requests.labels(route, outcome).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def connection_ended(self, why: str) -> None:
+        """There were too many connections, or its client took too long."""
+        self._ended.labels(why).inc()
 
     def ranked(self, receipt: Receipt) -> None:
         """A ranking was made, and given."""

@@ -138,13 +138,12 @@ def _parent(headers: Headers) -> Context | None:
     What is current may also be that of the request before on the same connection, since asyncio hands on the
     context in which reading was resumed; but then it has ended.
     """
-    from opentelemetry.context import Context
     from opentelemetry.propagate import extract
     from opentelemetry.trace import get_current_span
 
     if get_current_span().is_recording():
         return None
-    return extract({name.decode("latin-1"): value.decode("latin-1") for name, value in headers}, Context())
+    return extract({name.decode("latin-1"): value.decode("latin-1") for name, value in headers})
 
 
 _known: tuple[Any, Tracer | None] = (None, None)

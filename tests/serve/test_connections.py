@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import socket
 import threading
 import time
@@ -14,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 import uvicorn
+from structlog.contextvars import get_contextvars
 
 from listwise.policy import Policy
 from listwise.serve import connections
@@ -105,6 +108,7 @@ def test_a_head_that_does_not_come_ends_the_connection() -> None:
         for _ in range(3):  # others are served meanwhile
             assert client.post("/v2/rerank", json=ASKED).status_code == 200
         assert [is_over(each) for each in (silent, half, trickling)] == [True] * 3
+        assert 'listwise_connections_ended_total{why="slow_head"} 3.0' in client.get("/metrics").text
         ended.set()
         thread.join()
 
@@ -165,6 +169,7 @@ def test_more_connections_than_may_be_are_told_to_come_again() -> None:
             return httpx2.get(f"{service.url}/health/live").status_code == 200
 
         until(is_served)
+        assert 'listwise_connections_ended_total{why="full"}' in httpx2.get(f"{service.url}/metrics").text
 
 
 def test_those_turned_away_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +211,7 @@ def test_an_answer_that_nobody_reads_ends_the_connection() -> None:
         except ConnectionResetError:
             pass
         assert received < len(body)  # what the sockets' buffers held
+        assert 'listwise_connections_ended_total{why="unread"} 1.0' in client.get("/metrics").text
 
         steady = stack.enter_context(opened(service))
         steady.sendall(b"POST /v2/rerank HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n")
@@ -215,6 +221,30 @@ def test_an_answer_that_nobody_reads_ends_the_connection() -> None:
             received += len(part)
             time.sleep(0.01)
         assert received > len(body)
+
+
+def test_a_request_leaves_nothing_of_its_context_to_its_connection() -> None:
+    """Reading is paused and resumed within it, as its body is long."""
+    found: list[dict[str, Any]] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append({"said": record.getMessage(), **get_contextvars()})
+
+    handler = Keeping()
+    logging.getLogger("uvicorn.error").addHandler(handler)
+    try:
+        with bounded() as service, opened(service) as there:
+            body = json.dumps({**ASKED, "documents": ["x" * 100_000, "y"]}).encode()
+            there.sendall(b"POST /v2/rerank HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n")
+            there.sendall(b"content-length: %d\r\n\r\n" % len(body) + body)
+            assert says(there, b"x-compute-tokens")
+            until(lambda: len(service.log.lines) == 1)
+            there.sendall(b"\0\r\n\r\n")
+            assert says(there, b"HTTP/1.1 400 ")
+    finally:
+        logging.getLogger("uvicorn.error").removeHandler(handler)
+    assert {"said": "Invalid HTTP request received."} in found
 
 
 def test_files_are_made_room_for(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

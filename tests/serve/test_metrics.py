@@ -182,7 +182,7 @@ def test_what_was_not_ranked_in_time_says_what_it_may_have_cost(monkeypatch: pyt
     assert float(answer.headers["x-listwise-usd"]) == receipt["usd"]
     assert of(found, "listwise_usd_total") == pytest.approx(float(receipt["usd"]))
     (line,) = History(service.service.ledger.path).report("account")
-    assert line.usd == Decimal(receipt["usd"])
+    assert line.usd == Decimal(str(receipt["usd"]))
 
 
 def test_it_speaks_openmetrics_if_asked(local: Served) -> None:
