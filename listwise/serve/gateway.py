@@ -56,6 +56,8 @@ class Visit:
     key: Key | None = None
     status: int = 0
     outcome: str | None = None
+    error: str | None = None
+    """The type of what went wrong, where nobody foresaw it."""
     noted: dict[str, Any] = field(default_factory=dict)
     """What the endpoint adds to the log."""
 
@@ -108,8 +110,7 @@ class Gateway:
         except Gone:
             visit.status = CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - one that fails must not take the service with it, nor go unsaid
-            visit.status, visit.outcome = visit.status or 500, "failed"
-            span.fail(error_type(error))
+            visit.status, visit.outcome, visit.error = visit.status or 500, "failed", error_type(error)
             _log.exception("a request failed")
             await _answer(Refusal(500, "failed", f"internal error; the log has it under {visit.id}"), named)
         finally:
@@ -183,8 +184,8 @@ def _finish(span: Span, visit: Visit) -> None:
     if "query" in visit.noted:
         said[names.QUERY_TEXT] = visit.noted["query"]
     span.note(said)
-    if visit.status >= 500 and visit.outcome != "failed":
-        span.fail(str(visit.status))
+    if visit.error is not None or visit.status >= 500:
+        span.fail(visit.error or str(visit.status))
 
 
 def _bearer(scope: Scope) -> str:

@@ -12,9 +12,6 @@ from typing import Any
 
 import httpx2
 import pytest
-
-pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel: pip install 'listwise[otel]'")
-
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -144,6 +141,15 @@ def test_a_client_that_left_and_a_request_that_fails(spans: Kept, monkeypatch: p
     assert said(failed)["error.type"] == "ValueError"
     assert failed.status.status_code == StatusCode.ERROR
     assert QUERY not in spans.written()
+
+
+def test_a_request_that_no_llm_answers_well_enough(spans: Kept) -> None:
+    with ScriptedServer("nothing") as llm, served(settings(asking(llm, on_bad_answer="raise"))) as service:
+        with service.client() as client:
+            assert client.post("/v2/rerank", json=ASKED).status_code == 502
+        until(lambda: bool(spans.named("POST /v2/rerank")))
+    assert said(spans.one("POST /v2/rerank"))["error.type"] == "502"
+    assert said(spans.one("rerank"))["error.type"] == "Unreadable"
 
 
 def attributes(span: Span) -> dict[str, Any]:
