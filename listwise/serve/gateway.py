@@ -59,6 +59,8 @@ class Visit:
     key: Key | None = None
     status: int = 0
     outcome: str | None = None
+    error: str | None = None
+    """The type of what went wrong, where nobody foresaw it."""
     noted: dict[str, Any] = field(default_factory=dict)
     """What the endpoint adds to the log."""
 
@@ -116,8 +118,7 @@ class Gateway:
         except Gone:
             visit.status = CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - one that fails must not take the service with it, nor go unsaid
-            begun, visit.outcome = visit.status > 0, "failed"
-            span.fail(error_type(error))
+            begun, visit.outcome, visit.error = visit.status > 0, "failed", error_type(error)
             _log.exception("a request failed")
             if begun:  # nothing more can be said but by closing the connection
                 return
@@ -198,8 +199,8 @@ def _finish(span: Span, visit: Visit) -> None:
     if "query" in visit.noted:
         said[names.QUERY_TEXT] = visit.noted["query"]
     span.note(said)
-    if visit.status >= 500 and visit.outcome != "failed":
-        span.fail(str(visit.status))
+    if visit.error is not None or visit.status >= 500:
+        span.fail(visit.error or str(visit.status))
 
 
 def _bearer(scope: Scope) -> str:

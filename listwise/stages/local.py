@@ -50,8 +50,9 @@ class LocalStage:
             return self._read(_sendable(query.text), texts)
 
         with begin("score", {names.SCORER: self.name, names.CANDIDATES: len(texts)}) as span:
+            asked = asyncio.get_running_loop().run_in_executor(self._threads, read)
             try:
-                scores = await asyncio.get_running_loop().run_in_executor(self._threads, read)
+                scores = await asked
             except Exception as error:  # noqa: BLE001 - a scorer's mistake must not break a ranking
                 _log.exception("the local model failed", query=query.qid, model=self.name)
                 span.fail(error_type(error))

@@ -21,8 +21,11 @@ def of_model(identity: Identity, operation: str) -> dict[str, Value]:
         names.PROVIDER: identity.provider,
         names.REQUEST_MODEL: identity.model,
     }
-    address = urlsplit(identity.base_url)
-    port = address.port or _PORTS.get(address.scheme)
+    try:
+        address = urlsplit(identity.base_url)
+        port = address.port or _PORTS.get(address.scheme)
+    except ValueError:  # a model of the user's own may be wherever it says
+        return said
     if address.hostname and port:
         said |= {names.SERVER_ADDRESS: address.hostname, names.SERVER_PORT: port}
     return said

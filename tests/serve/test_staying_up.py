@@ -46,6 +46,16 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
+def leave(service: Served, body: dict[str, Any], when: Callable[[], bool]) -> None:
+    """A client that asks, and goes away once something is true."""
+    host, port = service.url.removeprefix("http://").split(":")
+    sent = json.dumps(body).encode()
+    with socket.create_connection((host, int(port))) as there:
+        there.sendall(b"POST /v2/rerank HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n")
+        there.sendall(b"content-length: %d\r\n\r\n" % len(sent) + sent)
+        until(when)
+
+
 def test_bounds_of_bodies_documents_and_texts() -> None:
     def endless() -> Any:
         for _ in range(10):

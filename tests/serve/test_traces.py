@@ -12,9 +12,6 @@ from typing import Any
 
 import httpx2
 import pytest
-
-pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel: pip install 'listwise[otel]'")
-
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -25,7 +22,7 @@ from tests.loopback import Hang, ScriptedServer
 from tests.serve.collector import Collector
 from tests.serve.serving import DOCUMENTS, QUERY, served, settings
 from tests.serve.test_commands import answers, serving
-from tests.serve.test_staying_up import asking, until
+from tests.serve.test_staying_up import asking, leave, until
 from tests.telemetry.tracing import Kept, kept, said, trace_of
 
 ASKED: dict[str, Any] = {"query": QUERY, "documents": DOCUMENTS}
@@ -125,8 +122,7 @@ def test_the_query_is_told_if_asked_for(spans: Kept) -> None:
 
 def test_a_client_that_left_and_a_request_that_fails(spans: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer(Hang()) as llm, served(settings(asking(llm))) as service:
-        with service.client() as client, pytest.raises(httpx2.ReadTimeout):
-            client.post("/v2/rerank", json=ASKED, timeout=0.3)
+        leave(service, ASKED, lambda: bool(llm.asked))
         until(lambda: bool(spans.named("POST /v2/rerank")))
         left = spans.one("POST /v2/rerank")
         assert said(left)["listwise.outcome"] == "gone"
@@ -144,6 +140,15 @@ def test_a_client_that_left_and_a_request_that_fails(spans: Kept, monkeypatch: p
     assert said(failed)["error.type"] == "ValueError"
     assert failed.status.status_code == StatusCode.ERROR
     assert QUERY not in spans.written()
+
+
+def test_a_request_that_no_llm_answers_well_enough(spans: Kept) -> None:
+    with ScriptedServer("nothing") as llm, served(settings(asking(llm, on_bad_answer="raise"))) as service:
+        with service.client() as client:
+            assert client.post("/v2/rerank", json=ASKED).status_code == 502
+        until(lambda: bool(spans.named("POST /v2/rerank")))
+    assert said(spans.one("POST /v2/rerank"))["error.type"] == "502"
+    assert said(spans.one("rerank"))["error.type"] == "Unreadable"
 
 
 def attributes(span: Span) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel: pip install 'listwise[otel]'")
-
 from tests.telemetry.tracing import Kept, kept
 
 

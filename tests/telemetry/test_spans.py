@@ -9,13 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.trace import SpanKind, StatusCode
 
 from listwise import Reranker
+from listwise.telemetry.spans import begin
 from listwise.types import Candidate, Query, Request
 from tests.loopback import Asked, ScriptedServer, Turn, failure
 from tests.serve.test_staying_up import until
-from tests.telemetry.tracing import Kept, id_of, said, trace_of
+from tests.telemetry.tracing import Kept, id_of, kept, said, trace_of
 
 QUERY = "why is the sky blue"
 PASSAGES = ["Grass is green.", "Air scatters blue light.", "Paint is made of cobalt."]
@@ -263,3 +266,16 @@ def test_a_provider_that_is_no_longer_set_hears_nothing(spans: Kept, monkeypatch
         monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
         reranker.rerank(QUERY, PASSAGES)
     assert len(spans.all) == before
+
+
+header_values = st.binary(max_size=60) | st.sampled_from(
+    [b"00-" + b"f" * 32 + b"-" + b"f" * 16 + b"-01", b"a=b,", b"%"]
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"traceparent", b"tracestate", b"baggage"]), header_values), max_size=4))
+def test_no_header_of_a_client_breaks_its_span(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.MonkeyPatch.context() as patch, kept(patch) as spans:
+        with begin("GET", kind="SERVER", headers=headers):
+            pass
+        assert len(spans.all) == 1
