@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
 import tempfile
+import threading
+import time
 from functools import partial
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from listwise.errors import ConfigError
@@ -22,6 +26,8 @@ LAST_S = 5
 """Seconds for connections to end after the grace."""
 HEALTH_S = 60
 """Seconds in which a worker must say that it lives; while it imports and loads models it cannot."""
+AGAIN_S = 0.2
+"""Between two signals, so that they do not count as one."""
 IDLE_S = 15
 """Seconds that a connection may be kept without a request."""
 
@@ -33,7 +39,7 @@ def run(settings: ServeSettings, host: str, port: int) -> None:
         ConfigError: a policy cannot work here, or the address cannot be had.
     """
     config = uvicorn.Config(
-        partial(create_app, settings),
+        partial(create_app if settings.workers == 1 else _worker, settings),
         factory=True,
         host=host,
         port=port,
@@ -62,6 +68,24 @@ def run(settings: ServeSettings, host: str, port: int) -> None:
     with tempfile.TemporaryDirectory(prefix="listwise-metrics-") as folder:
         os.environ[metrics.FOLDER] = folder
         Multiprocess(config, sockets=[listening]).run()
+
+
+def _worker(settings: ServeSettings) -> FastAPI:
+    """The application in one of several workers, which goes when their parent is gone."""
+    threading.Thread(target=_orphaned, daemon=True).start()
+    return create_app(settings)
+
+
+def _orphaned() -> None:
+    """Stops this worker once its parent was killed: nobody else would, and while it lives it holds the address that
+    whoever comes after is to listen at. So it is told twice, and gives up the address without draining first."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    parent.join()
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(AGAIN_S)
 
 
 def _bound(config: uvicorn.Config) -> socket:
