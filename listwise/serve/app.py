@@ -6,10 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -30,6 +32,8 @@ from listwise.spend.sqlite import SqliteLedger
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """How a service without keys may be called: a web page could have its own name resolve to the loopback."""
+
+NO_OBJECT = "it is no JSON object sent with Content-Type: application/json"
 
 
 class Json(Response):
@@ -70,12 +74,22 @@ def create_app(settings: ServeSettings, *, log: Any = None) -> FastAPI:
     app.exception_handler(RequestValidationError)(_malformed)
     app.exception_handler(Refusal)(_refused)
     app.exception_handler(HTTPException)(_refused_by_framework)
-    paths = set(app.openapi()["paths"])
+    app.openapi = partial(_openapi, app, settings)  # type: ignore[method-assign]
+    paths = {route.path for route in app.routes if isinstance(route, APIRoute)}
     ring = KeyRing(KeyFile(settings.keys)) if settings.keys is not None else None
     app.add_middleware(Gateway, service=service, metrics=metrics, log=log or access_log(), ring=ring, routes=paths)
     if ring is None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_HOSTS))
     return app
+
+
+def _openapi(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
+    """The description of the API, made when it is first asked for."""
+    if app.openapi_schema is None:
+        from listwise.serve.described import described
+
+        app.openapi_schema = described(app, settings)
+    return app.openapi_schema
 
 
 def _add_endpoints(app: FastAPI, service: Service, metrics: Metrics) -> None:
@@ -173,7 +187,8 @@ async def _malformed(_: Request, error: Exception) -> Response:
     said = []
     for problem in error.errors()[:5]:
         place = ".".join(str(part) for part in problem["loc"] if part != "body")
-        said.append(f"{place or 'body'}: {problem['msg']}")
+        whole = not place and problem["type"] == "model_attributes_type"
+        said.append(f"{place or 'body'}: {NO_OBJECT if whole else problem['msg']}")
     return _of(Refusal(422, "invalid", "; ".join(said)))
 
 

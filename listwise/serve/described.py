@@ -1,0 +1,254 @@
+"""What the OpenAPI description says beyond what FastAPI knows: answers, refusals, headers, keys, bounds.
+
+It is made when it is first asked for. Nothing here runs for a ranking: the models say what `listwise.serve.answers`
+writes, and tests hold them against it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+from listwise.serve.gateway import OPEN
+from listwise.serve.scores import ScoreType
+from listwise.serve.settings import Limits, ServeSettings
+from listwise.types import Receipt
+
+JSON, TEXT = "application/json", "text/plain"
+AMOUNT = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
+Schema = dict[str, Any]
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Extra(_Said):
+    """What no vendor's shape has: how the scores are to be read, and the receipt."""
+
+    policy: str
+    score_type: ScoreType
+    """`probability` is that of a calibrated local model, and compares over queries; `rank` says only the order."""
+    receipt: Receipt
+
+
+class Rank(_Said):
+    """A document's place."""
+
+    index: int
+    """Of the document in the request."""
+    relevance_score: float = Field(ge=0, le=1)
+    document: Any = None
+    """As it was sent, a text by itself as `{"text": ...}`; only with `return_documents`."""
+
+
+class BilledUnits(_Said):
+    """Cohere's measure of the work; no bill."""
+
+    search_units: int
+    """Hundreds of documents, rounded up."""
+
+
+class Meta(_Said):
+    """As Cohere's."""
+
+    api_version: dict[Literal["version"], str]
+    billed_units: BilledUnits
+    tokens: dict[Literal["input_tokens"], int]
+
+
+class CohereV2Answer(_Said):
+    """The order, in the shape of Cohere's second version."""
+
+    id: str
+    results: list[Rank]
+    meta: Meta
+    listwise: Extra
+
+
+class Usage(_Said):
+    """Tokens of the query with every document; no bill."""
+
+    total_tokens: int
+    prompt_tokens: int
+
+
+class RerankV1Answer(CohereV2Answer):
+    """The order, in the shape of Cohere's first version, Jina's and vLLM's in one."""
+
+    object: Literal["list"]
+    model: str
+    usage: Usage
+
+
+class VoyageRank(_Said):
+    """A document's place."""
+
+    index: int
+    relevance_score: float = Field(ge=0, le=1)
+    document: str | None = None
+    """Only with `return_documents`."""
+
+
+class VoyageAnswer(_Said):
+    """The order, in Voyage's shape."""
+
+    object: Literal["list"]
+    data: list[VoyageRank]
+    model: str
+    usage: dict[Literal["total_tokens"], int]
+    listwise: Extra
+
+
+class TeiRank(_Said):
+    """A text's place, in the shape of Text Embeddings Inference."""
+
+    index: int
+    score: float
+    """In [0, 1]; with `raw_scores` the local model's own, where a calibrated one decided."""
+    text: str | None = None
+    """Only with `return_text`."""
+
+
+class Refused(_Said):
+    """Why there is no ranking; the same text three times, where the vendors' clients look for it."""
+
+    message: str
+    detail: str
+    error: str
+    error_type: str
+    """One word, as in the metrics."""
+
+
+MODELS: tuple[type[BaseModel], ...] = (CohereV2Answer, RerankV1Answer, VoyageAnswer, TeiRank, Refused)
+RANKINGS: dict[str, Schema] = {
+    "/v2/rerank": {"$ref": "#/components/schemas/CohereV2Answer"},
+    "/v1/rerank": {"$ref": "#/components/schemas/RerankV1Answer"},
+    "/voyage/v1/rerank": {"$ref": "#/components/schemas/VoyageAnswer"},
+    "/rerank": {"type": "array", "items": {"$ref": "#/components/schemas/TeiRank"}},
+}
+REFUSALS = {
+    400: "The body is not what its headers say, or the host is not one that this service answers to.",
+    402: "No dollars are left, and the service refuses without.",
+    408: "The body came too slowly.",
+    413: "The body is too long.",
+    415: "The body is compressed.",
+    422: "The body or a header is not the endpoint's; the message names the field.",
+    429: "Too many requests of this key, or at all: come again after `Retry-After` seconds.",
+    500: "A bug; the log has it under the request's id.",
+    502: "The LLM could not be asked, and its policy says to fail.",
+}
+UNAUTHORIZED = "A key is needed, and none that is valid was given."
+STOPPING = "The service stops: come again after `Retry-After` seconds."
+
+_TEXT_HEADER: Schema = {"schema": {"type": "string"}}
+REQUEST_ID: Schema = {"x-request-id": {**_TEXT_HEADER, "description": "The request's name in receipt, log and ledger."}}
+RETRY_AFTER: Schema = {"retry-after": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."}}
+RECEIPT_HEADERS: Schema = {
+    "x-listwise-policy": _TEXT_HEADER,
+    "x-listwise-route": _TEXT_HEADER,
+    "x-listwise-score-type": _TEXT_HEADER,
+    "x-listwise-usd": {**_TEXT_HEADER, "description": "Spent for this request."},
+    "x-listwise-degraded": {"schema": {"type": "integer"}, "description": "How many things went otherwise."},
+    "x-compute-tokens": {"schema": {"type": "integer"}},
+}
+
+
+def described(app: FastAPI, settings: ServeSettings) -> Schema:
+    """The whole description."""
+    schema = FastAPI.openapi(app)
+    _, own = models_json_schema(
+        [(model, "serialization") for model in MODELS], ref_template="#/components/schemas/{model}"
+    )
+    schemas = schema["components"]["schemas"]
+    schemas.update(own["$defs"])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for name in ("CohereV2", "RerankV1", "Voyage", "Tei"):
+        _bound(schemas[name]["properties"], settings.limits)
+    _describe_wish(schemas["Wish"]["properties"], list(settings.policies))
+    for path, answer in RANKINGS.items():
+        _describe_ranking(schema["paths"][path]["post"], answer, settings)
+    _describe_health(schema["paths"])
+    if settings.keys is not None:
+        _require_keys(schema)
+    return schema
+
+
+def _describe_ranking(operation: Schema, answer: Schema, settings: ServeSettings) -> None:
+    operation["parameters"] = _parameters(list(settings.policies))
+    headers = {**REQUEST_ID, **RECEIPT_HEADERS}
+    ok = {"description": "The order, best first.", "headers": headers, "content": {JSON: {"schema": answer}}}
+    refusals = {str(status): _refusal(said, status) for status, said in REFUSALS.items()}
+    operation["responses"] = {"200": ok, **refusals, "503": _refusal(STOPPING, 503)}
+
+
+def _describe_health(paths: Schema) -> None:
+    status = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
+    answer = {"content": {JSON: {"schema": status}}, "headers": REQUEST_ID}
+    bad_host = {"400": _refusal(REFUSALS[400], 400)}
+    paths["/health/live"]["get"]["responses"] = {"200": {"description": "It lives.", **answer}, **bad_host}
+    paths["/health/ready"]["get"]["responses"] = {
+        "200": {"description": "Send requests here.", **answer},
+        "503": {"description": "It stops: send none.", **answer},
+        **bad_host,
+    }
+    figures = {"description": "As Prometheus reads it.", "content": {TEXT: {"schema": {"type": "string"}}}}
+    stopping = {"503": _refusal(STOPPING, 503)}
+    paths["/metrics"]["get"]["responses"] = {"200": {**figures, "headers": REQUEST_ID}, **bad_host, **stopping}
+
+
+def _require_keys(schema: Schema) -> None:
+    schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for path, operations in schema["paths"].items():
+        if path in OPEN:
+            continue
+        for operation in operations.values():
+            operation["security"] = [{"key": []}]
+            operation["responses"]["401"] = _refusal(UNAUTHORIZED, 401)
+            operation["responses"]["429"] = _refusal(REFUSALS[429], 429)
+
+
+def _refusal(said: str, status: int) -> Schema:
+    content = {JSON: {"schema": {"$ref": "#/components/schemas/Refused"}}}
+    if status == 400:
+        content[TEXT] = {"schema": {"type": "string"}}  # a host that it does not answer to
+    headers = REQUEST_ID if status != 400 else {}
+    if status in (429, 503):
+        headers = {**headers, **RETRY_AFTER}
+    if status == 401:
+        headers = {**headers, "www-authenticate": _TEXT_HEADER}
+    return {"description": said, "content": content, "headers": headers}
+
+
+def _parameters(policies: list[str]) -> list[Schema]:
+    positive: Schema = {"type": "number", "exclusiveMinimum": 0}
+    wishes: dict[str, tuple[Schema, str]] = {
+        "X-Listwise-Policy": ({"type": "string", "enum": policies}, "One of the policies offered."),
+        "X-Listwise-Budget": ({"type": "number", "minimum": 0}, "Dollars that this request may cost."),
+        "X-Listwise-Deadline": (positive, "Seconds that it may take, waiting included."),
+    }
+    return [
+        {"name": name, "in": "header", "required": False, "schema": schema, "description": said}
+        for name, (schema, said) in wishes.items()
+    ]
+
+
+def _describe_wish(properties: Schema, policies: list[str]) -> None:
+    properties["policy"]["anyOf"] = [{"type": "string", "enum": policies}, {"type": "null"}]
+    for each in properties["budget_usd"]["anyOf"]:
+        if each["type"] == "string":
+            each["pattern"] = AMOUNT
+
+
+def _bound(properties: Schema, limits: Limits) -> None:
+    """Put the operator's bounds into a body's schema."""
+    properties["query"]["maxLength"] = limits.query_chars
+    documents = properties.get("documents") or properties["texts"]
+    documents["maxItems"] = limits.documents
+    for each in documents["items"].get("anyOf", [documents["items"]]):
+        if each.get("type") == "string":
+            each["maxLength"] = limits.document_chars
