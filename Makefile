@@ -55,16 +55,20 @@ $(TORCH)/.ready: pyproject.toml
 test-torch: $(TORCH)/.ready ## Run the tests over real torch, sentence-transformers, PyLate and FlashRank
 	$(TORCH)/bin/python -m pytest -m torch tests/distill tests/models
 
-# An environment of its own: together they bring more than a hundred packages.
+# An environment of its own: together they bring more than a hundred packages. The last three lines are clients of
+# rerank APIs; langchain-cohere brings langchain-community, which has Jina's, and SQLAlchemy; voyageai brings Pillow.
 ADAPTERS := .venv-adapters
 $(ADAPTERS)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(ADAPTERS)
 	$(ADAPTERS)/bin/python -m pip --disable-pip-version-check --quiet install \
-		--editable '.[langchain,llama-index,haystack,pyterrier,mcp]' \
-		pytest pytest-asyncio pytest-socket pytest-xdist hypothesis
+		--editable '.[langchain,llama-index,haystack,pyterrier,mcp,serve]' \
+		pytest pytest-asyncio pytest-socket pytest-xdist hypothesis \
+		cohere voyageai langchain-cohere langchain-voyageai cohere-haystack \
+		llama-index-postprocessor-cohere-rerank llama-index-postprocessor-jinaai-rerank \
+		llama-index-postprocessor-tei-rerank
 	@touch $@
 
-test-adapters: $(ADAPTERS)/.ready ## Run the tests over the real LangChain, LlamaIndex, Haystack, PyTerrier and MCP
+test-adapters: $(ADAPTERS)/.ready ## Run the tests over the real LangChain, LlamaIndex, Haystack, PyTerrier, MCP and vendors' clients
 	$(ADAPTERS)/bin/python -m pytest -m adapters tests/adapters
 
 # An environment of its own, too: it brings a GraphQL library, a web framework and a plugin for pytest.

@@ -145,7 +145,9 @@ UNAUTHORIZED = "A key is needed, and none that is valid was given."
 STOPPING = "The service stops: come again after `Retry-After` seconds."
 
 _TEXT_HEADER: Schema = {"schema": {"type": "string"}}
-REQUEST_ID: Schema = {"x-request-id": {**_TEXT_HEADER, "description": "The request's name in receipt, log and ledger."}}
+REQUEST_ID: Schema = {
+    "x-request-id": {**_TEXT_HEADER, "description": "The request's name in receipt, log and ledger."}
+}
 RETRY_AFTER: Schema = {"retry-after": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."}}
 RECEIPT_HEADERS: Schema = {
     "x-listwise-policy": _TEXT_HEADER,
