@@ -79,7 +79,8 @@ class Gateway:
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", visit.id.encode())]
+                last = ((b"connection", b"close"),) if self._service.draining else ()
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", visit.id.encode()), *last]
             await send(message)
 
         try:

@@ -230,6 +230,7 @@ def test_a_service_that_stops_is_not_ready_and_finishes_what_runs() -> None:
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
         running.join()
     assert answers[0].json()["results"][0]["index"] == 1
+    assert {each.headers["connection"] for each in (refused, answers[0])} == {"close"}
 
 
 def test_after_the_grace_what_still_runs_is_told_to_come_again() -> None:
