@@ -570,3 +570,25 @@ async def test_a_usage_that_had_to_be_assumed_costs_what_was_reserved(tmp_path: 
         reserved = sqlite3.connect(path).execute("SELECT max(reserved) FROM attempt").fetchone()[0]
         assert (float(ranking.receipt.usd) == pytest.approx(reserved / 1e9)) == completed.usage.assumed
         assert ranking.docids == ("d1", "d0")
+
+
+def test_a_process_that_was_forked_is_told_to_make_its_own(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from listwise import ConfigError, Reranker
+
+with Reranker(ledger="off") as reranker:
+    reranker.rerank("why", ["one", "two"])
+    if os.fork() == 0:
+        try:
+            reranker.rerank("why", ["one", "two"])
+        except ConfigError as error:
+            print(error, flush=True)
+        reranker.close()
+        os._exit(0)
+    _, status = os.wait()
+    print(status, len(reranker.rerank("why", ["one", "two"]).docids))
+"""
+    done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, timeout=60, check=True)
+    assert "made before a fork" in done.stdout
+    assert done.stdout.endswith("\n0 2\n")

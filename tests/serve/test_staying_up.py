@@ -161,7 +161,7 @@ def test_at_the_deadline_the_best_order_so_far_is_given() -> None:
         assert answer.json()["results"][0]["index"] == 1
         assert receipt["fallback"] == "local"
         assert "no answer within 0." in receipt["degraded"][0]
-        assert receipt["usd"] != "0"  # it may have been answered and billed
+        assert receipt["usd"] > 0  # it may have been answered and billed
 
 
 def test_where_nothing_was_ranked_in_time_the_order_stands() -> None:
