@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+from pydantic_core.core_schema import DecimalSchema
 
 from listwise.serve.gateway import OPEN
 from listwise.serve.scores import ScoreType
@@ -159,12 +160,17 @@ RECEIPT_HEADERS: Schema = {
 }
 
 
+class _Written(GenerateJsonSchema):
+    def decimal_schema(self, schema: DecimalSchema) -> Schema:
+        """Dollars are numbers, as `listwise.scores.receipt_record` writes them."""
+        return {"type": "number"}
+
+
 def described(app: FastAPI, settings: ServeSettings) -> Schema:
     """The whole description."""
     schema = FastAPI.openapi(app)
-    _, own = models_json_schema(
-        [(model, "serialization") for model in MODELS], ref_template="#/components/schemas/{model}"
-    )
+    answers: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "serialization") for model in MODELS]
+    _, own = models_json_schema(answers, ref_template="#/components/schemas/{model}", schema_generator=_Written)
     schemas = schema["components"]["schemas"]
     schemas.update(own["$defs"])
     for unused in ("HTTPValidationError", "ValidationError"):

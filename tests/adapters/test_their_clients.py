@@ -140,6 +140,15 @@ def langchain_voyage(at: Service, key: str, query: str, texts: Sequence[str], to
     return _langchain(VoyageAIRerank(model="default", api_key=key, base_url=there, top_k=top), query, texts)
 
 
+def langchain_voyage_async(at: Service, key: str, query: str, texts: Sequence[str], top: int) -> list[str]:
+    from langchain_core.documents import Document
+    from langchain_voyageai import VoyageAIRerank
+
+    reranker = VoyageAIRerank(model="default", api_key=key, base_url=f"{at.url}/voyage/v1", top_k=top)
+    found = asyncio.run(reranker.acompress_documents([Document(text) for text in texts], query))
+    return [each.page_content for each in found]
+
+
 def langchain_jina(at: Service, key: str, query: str, texts: Sequence[str], top: int) -> list[str]:
     from langchain_community.document_compressors import JinaRerank, jina_rerank
 
@@ -210,6 +219,7 @@ CLIENTS_TRIED = {
     "voyageai, async": Client(voyage_async, "voyageai", INVALID, WRONG_KEY, RATE),
     "langchain-cohere": Client(langchain_cohere, "langchain_cohere", UNPROCESSABLE, UNAUTHORIZED),
     "langchain-voyageai": Client(langchain_voyage, "langchain_voyageai", INVALID, WRONG_KEY, RATE),
+    "langchain-voyageai, async": Client(langchain_voyage_async, "langchain_voyageai", INVALID, WRONG_KEY, RATE),
     "langchain-community, Jina": Client(langchain_jina, "langchain_community", RUNTIME, RUNTIME, RUNTIME),
     "llama-index, Cohere": Client(
         llama_index_cohere, "llama_index.postprocessor.cohere_rerank", UNPROCESSABLE, UNAUTHORIZED
