@@ -131,6 +131,7 @@ RANKINGS: dict[str, Schema] = {
     "/voyage/v1/rerank": {"$ref": "#/components/schemas/VoyageAnswer"},
     "/rerank": {"type": "array", "items": {"$ref": "#/components/schemas/TeiRank"}},
 }
+MANY = "Too many requests of this key, or at all: come again after `Retry-After` seconds."
 REFUSALS = {
     400: "The body is not what its headers say, or the host is not one that this service answers to.",
     402: "No dollars are left, and the service refuses without.",
@@ -138,7 +139,7 @@ REFUSALS = {
     413: "The body is too long.",
     415: "The body is compressed.",
     422: "The body or a header is not the endpoint's; the message names the field.",
-    429: "Too many requests of this key, or at all: come again after `Retry-After` seconds.",
+    429: MANY,
     500: "A bug; the log has it under the request's id.",
     502: "The LLM could not be asked, and its policy says to fail.",
 }
@@ -175,49 +176,48 @@ def described(app: FastAPI, settings: ServeSettings) -> Schema:
     schemas.update(own["$defs"])
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for name in ("CohereV2", "RerankV1", "Voyage", "Tei"):
-        _bound(schemas[name]["properties"], settings.limits)
+    for each in schemas.values():
+        _bound(each.get("properties", {}), settings.limits)
     _describe_wish(schemas["Wish"]["properties"], list(settings.policies))
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            _describe(
+                operation, settings, ranks=method == "post", keys=settings.keys is not None and path not in OPEN
+            )
+            if path not in OPEN:
+                operation["responses"]["503"] = _refusal(STOPPING, 503)
     for path, answer in RANKINGS.items():
-        _describe_ranking(schema["paths"][path]["post"], answer, settings)
+        schema["paths"][path]["post"]["responses"]["200"] = _ranking(answer)
     _describe_health(schema["paths"])
     if settings.keys is not None:
-        _require_keys(schema)
+        schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     return schema
 
 
-def _describe_ranking(operation: Schema, answer: Schema, settings: ServeSettings) -> None:
-    operation["parameters"] = _parameters(list(settings.policies))
+def _describe(operation: Schema, settings: ServeSettings, *, ranks: bool, keys: bool) -> None:
+    """What holds for any endpoint: what it refuses, whether it needs a key, and what may be wished of a ranking."""
+    refused = {**(REFUSALS if ranks else {400: REFUSALS[400]}), **({401: UNAUTHORIZED, 429: MANY} if keys else {})}
+    operation["responses"] |= {str(status): _refusal(said, status) for status, said in refused.items()}
+    if ranks:
+        operation["parameters"] = _parameters(list(settings.policies))
+    if keys:
+        operation["security"] = [{"key": []}]
+
+
+def _ranking(answer: Schema) -> Schema:
     headers = {**REQUEST_ID, **RECEIPT_HEADERS}
-    ok = {"description": "The order, best first.", "headers": headers, "content": {JSON: {"schema": answer}}}
-    refusals = {str(status): _refusal(said, status) for status, said in REFUSALS.items()}
-    operation["responses"] = {"200": ok, **refusals, "503": _refusal(STOPPING, 503)}
+    return {"description": "The order, best first.", "headers": headers, "content": {JSON: {"schema": answer}}}
 
 
 def _describe_health(paths: Schema) -> None:
     status = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
     answer = {"content": {JSON: {"schema": status}}, "headers": REQUEST_ID}
-    bad_host = {"400": _refusal(REFUSALS[400], 400)}
-    paths["/health/live"]["get"]["responses"] = {"200": {"description": "It lives.", **answer}, **bad_host}
-    paths["/health/ready"]["get"]["responses"] = {
-        "200": {"description": "Send requests here.", **answer},
-        "503": {"description": "It stops: send none.", **answer},
-        **bad_host,
-    }
+    paths["/health/live"]["get"]["responses"]["200"] = {"description": "It lives.", **answer}
+    ready = paths["/health/ready"]["get"]["responses"]
+    ready["200"] = {"description": "Send requests here.", **answer}
+    ready["503"] = {"description": "It stops: send none.", **answer}
     figures = {"description": "As Prometheus reads it.", "content": {TEXT: {"schema": {"type": "string"}}}}
-    stopping = {"503": _refusal(STOPPING, 503)}
-    paths["/metrics"]["get"]["responses"] = {"200": {**figures, "headers": REQUEST_ID}, **bad_host, **stopping}
-
-
-def _require_keys(schema: Schema) -> None:
-    schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    for path, operations in schema["paths"].items():
-        if path in OPEN:
-            continue
-        for operation in operations.values():
-            operation["security"] = [{"key": []}]
-            operation["responses"]["401"] = _refusal(UNAUTHORIZED, 401)
-            operation["responses"]["429"] = _refusal(REFUSALS[429], 429)
+    paths["/metrics"]["get"]["responses"]["200"] = {**figures, "headers": REQUEST_ID}
 
 
 def _refusal(said: str, status: int) -> Schema:
@@ -253,9 +253,11 @@ def _describe_wish(properties: Schema, policies: list[str]) -> None:
 
 
 def _bound(properties: Schema, limits: Limits) -> None:
-    """Put the operator's bounds into a body's schema."""
+    """Put the operator's bounds into the schema of a body that asks for a ranking."""
+    documents = properties.get("documents") or properties.get("texts")
+    if documents is None:
+        return
     properties["query"]["maxLength"] = limits.query_chars
-    documents = properties.get("documents") or properties["texts"]
     documents["maxItems"] = limits.documents
     for each in documents["items"].get("anyOf", [documents["items"]]):
         if each.get("type") == "string":

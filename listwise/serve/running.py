@@ -39,7 +39,7 @@ def run(settings: ServeSettings, host: str, port: int) -> None:
         ConfigError: a policy cannot work here, or the address cannot be had.
     """
     config = uvicorn.Config(
-        partial(create_app if settings.workers == 1 else _worker, settings),
+        partial(_worker, settings),
         factory=True,
         host=host,
         port=port,
@@ -71,7 +71,7 @@ def run(settings: ServeSettings, host: str, port: int) -> None:
 
 
 def _worker(settings: ServeSettings) -> FastAPI:
-    """The application in one of several workers, which goes when their parent is gone."""
+    """The application in one process; a worker among several goes when their parent is gone."""
     threading.Thread(target=_orphaned, daemon=True).start()
     return create_app(settings)
 
