@@ -7,10 +7,12 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -52,6 +54,7 @@ SILENT: TelemetryConfig = {
     "auto_configure": False,
 }
 """FastAPI tells by itself of paths, query strings and what exceptions say; the gateway tells of none of these."""
+NO_OBJECT = "it is no JSON object sent with Content-Type: application/json"
 
 
 class Json(Response):
@@ -103,12 +106,22 @@ def create_app(
     app.exception_handler(RequestValidationError)(_malformed)
     app.exception_handler(Refusal)(_refused)
     app.exception_handler(HTTPException)(_refused_by_framework)
-    paths = set(app.openapi()["paths"])
+    app.openapi = partial(_openapi, app, settings)  # type: ignore[method-assign]
+    paths = {route.path for route in app.routes if isinstance(route, APIRoute)}
     ring = KeyRing(KeyFile(settings.keys)) if settings.keys is not None else None
     app.add_middleware(Gateway, service=service, metrics=metrics, log=log or access_log(), ring=ring, routes=paths)
     if ring is None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_HOSTS))
     return app
+
+
+def _openapi(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
+    """The description of the API, made when it is first asked for."""
+    if app.openapi_schema is None:
+        from listwise.serve.described import described
+
+        app.openapi_schema = described(app, settings)
+    return app.openapi_schema
 
 
 def _add_endpoints(app: FastAPI, service: Service, metrics: Metrics, recents: Recents) -> None:
@@ -238,7 +251,8 @@ async def _malformed(_: Request, error: Exception) -> Response:
     said = []
     for problem in error.errors()[:5]:
         place = ".".join(str(part) for part in problem["loc"] if part != "body")
-        said.append(f"{place or 'body'}: {problem['msg']}")
+        whole = not place and problem["type"] == "model_attributes_type"
+        said.append(f"{place or 'body'}: {NO_OBJECT if whole else problem['msg']}")
     return _of(Refusal(422, "invalid", "; ".join(said)))
 
 

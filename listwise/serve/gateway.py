@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,7 +105,8 @@ class Gateway:
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", visit.id.encode())]
+                last = ((b"connection", b"close"),) if self._service.draining else ()
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", visit.id.encode()), *last]
             await send(message)
 
         try:
@@ -229,13 +230,15 @@ async def _read(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     """The whole body.
 
     Raises:
-        Refusal: it is too long, or comes too slowly.
+        Refusal: it is too long, or comes too slowly, or in another form than as it is.
         Gone: the client left meanwhile.
     """
     too_long = Refusal(
         413, "invalid", f"the body is longer than {limits.body_bytes} bytes", {"connection": "close"}
     )
-    stated = dict(scope["headers"]).get(b"content-length", b"")
+    headers = dict(scope["headers"])
+    _check_framing(headers)
+    stated = headers.get(b"content-length", b"")
     if stated.isdigit() and int(stated[:20]) > limits.body_bytes:
         raise too_long
     parts: list[bytes] = []
@@ -255,6 +258,21 @@ async def _read(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     except TimeoutError:
         slow = f"the body did not come within {limits.body_s:g} seconds"
         raise Refusal(408, "invalid", slow, {"connection": "close"}) from None
+
+
+def _check_framing(headers: Mapping[bytes, bytes]) -> None:
+    """Whether a body can only be read in one way.
+
+    Raises:
+        Refusal: it is compressed, or has two lengths: a proxy may have believed the other (RFC 9112, section 6.3).
+    """
+    if b"transfer-encoding" in headers and b"content-length" in headers:
+        raise Refusal(
+            400, "invalid", "both Transfer-Encoding and Content-Length are given", {"connection": "close"}
+        )
+    coding = headers.get(b"content-encoding", b"identity").lower()
+    if coding != b"identity":
+        raise Refusal(415, "invalid", "compressed bodies are not taken: send it without Content-Encoding")
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

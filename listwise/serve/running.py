@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -30,6 +33,8 @@ LAST_S = 5
 """Seconds for connections to end after the grace."""
 HEALTH_S = 60
 """Seconds in which a worker must say that it lives; while it imports and loads models it cannot."""
+AGAIN_S = 0.2
+"""Between two signals, so that they do not count as one."""
 IDLE_S = 15
 """Seconds that a connection may be kept without a request."""
 
@@ -79,11 +84,12 @@ def run(settings: ServeSettings, host: str, port: int) -> None:
 
 def worker_app(settings: ServeSettings, level: int) -> FastAPI:
     """The service as a worker has it: what goes through ``logging``, from ``level`` on, is JSON on standard error,
-    and spans are sent where the environment asks for it.
+    and spans are sent where the environment asks for it. A worker among several goes when their parent is gone.
 
     Raises:
         ConfigError: a policy cannot work here, or spans cannot be sent.
     """
+    threading.Thread(target=_orphaned, daemon=True).start()
     log_as_json(level)
     provider = start_exporting()
 
@@ -93,6 +99,18 @@ def worker_app(settings: ServeSettings, level: int) -> FastAPI:
             yield
 
     return create_app(settings, around=around)
+
+
+def _orphaned() -> None:
+    """Stops this worker once its parent was killed: nobody else would, and while it lives it holds the address that
+    whoever comes after is to listen at. So it is told twice, and gives up the address without draining first."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    parent.join()
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(AGAIN_S)
 
 
 def _bound(config: uvicorn.Config) -> socket:

@@ -39,7 +39,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
     ends = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < ends, "it never came true"
@@ -240,6 +240,7 @@ def test_a_service_that_stops_is_not_ready_and_finishes_what_runs() -> None:
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
         running.join()
     assert answers[0].json()["results"][0]["index"] == 1
+    assert {each.headers["connection"] for each in (refused, answers[0])} == {"close"}
 
 
 def test_after_the_grace_what_still_runs_is_told_to_come_again() -> None:
