@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 from pydantic_core.core_schema import DecimalSchema
 
 from listwise.serve.gateway import OPEN
+from listwise.serve.metrics import OPENMETRICS
 from listwise.serve.scores import ScoreType
 from listwise.serve.settings import Limits, ServeSettings
 from listwise.types import Receipt
@@ -216,7 +217,8 @@ def _describe_health(paths: Schema) -> None:
     ready = paths["/health/ready"]["get"]["responses"]
     ready["200"] = {"description": "Send requests here.", **answer}
     ready["503"] = {"description": "It stops: send none.", **answer}
-    figures = {"description": "As Prometheus reads it.", "content": {TEXT: {"schema": {"type": "string"}}}}
+    text = {"schema": {"type": "string"}}
+    figures = {"description": "As Prometheus reads it.", "content": {TEXT: text, OPENMETRICS: text}}
     paths["/metrics"]["get"]["responses"]["200"] = {**figures, "headers": REQUEST_ID}
 
 
