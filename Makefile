@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo docs test test-slow test-torch test-vllm test-adapters test-browser lint types imports check build clean help
+.PHONY: demo docs test test-slow test-torch test-vllm test-adapters test-api test-browser lint types imports check build clean help
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,22 +55,37 @@ $(TORCH)/.ready: pyproject.toml
 test-torch: $(TORCH)/.ready ## Run the tests over real torch, sentence-transformers, PyLate and FlashRank
 	$(TORCH)/bin/python -m pytest -m torch tests/distill tests/models
 
-# An environment of its own: together they bring more than a hundred packages.
+# An environment of its own: together they bring more than a hundred packages. The last three lines are clients of
+# rerank APIs; langchain-cohere brings langchain-community, which has Jina's, and SQLAlchemy; voyageai brings Pillow.
 ADAPTERS := .venv-adapters
 $(ADAPTERS)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(ADAPTERS)
 	$(ADAPTERS)/bin/python -m pip --disable-pip-version-check --quiet install \
-		--editable '.[langchain,llama-index,haystack,pyterrier,mcp]' \
-		pytest pytest-asyncio pytest-socket pytest-xdist hypothesis
+		--editable '.[langchain,llama-index,haystack,pyterrier,mcp,serve]' \
+		pytest pytest-asyncio pytest-socket pytest-xdist hypothesis \
+		cohere voyageai langchain-cohere langchain-voyageai cohere-haystack \
+		llama-index-postprocessor-cohere-rerank llama-index-postprocessor-jinaai-rerank \
+		llama-index-postprocessor-tei-rerank
 	@touch $@
 
-test-adapters: $(ADAPTERS)/.ready ## Run the tests over the real LangChain, LlamaIndex, Haystack, PyTerrier and MCP
+test-adapters: $(ADAPTERS)/.ready ## Run the tests over the real LangChain, LlamaIndex, Haystack, PyTerrier, MCP and vendors' clients
 	$(ADAPTERS)/bin/python -m pytest -m adapters tests/adapters
+
+# An environment of its own, too: it brings a GraphQL library, a web framework and a plugin for pytest.
+API := .venv-api
+$(API)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(API)
+	$(API)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--editable '.[serve]' pytest pytest-asyncio pytest-socket hypothesis 'schemathesis>=4.30,<5'
+	@touch $@
+
+test-api: $(API)/.ready ## Play the service's OpenAPI description with Schemathesis, some 2,500 cases
+	$(API)/bin/python -m pytest tests/serve/test_openapi.py
 
 test-vllm: $(VENV)/.dev ## Start a real vLLM on the CPU and re-rank through it
 	$(BIN)/python tests/vllm/run.py
 
-test-browser: $(VENV)/.dev ## Test the report page in headless Chromium (installs Debian's, where none is there)
+test-browser: $(VENV)/.dev ## Test the pages in headless Chromium (installs Debian's, where none is there)
 	@test -n "$$LISTWISE_CHROMIUM" || command -v chromium >/dev/null || command -v google-chrome >/dev/null \
 		|| (apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium)
 	$(BIN)/python -m pytest -m browser
@@ -95,4 +110,4 @@ build: $(VENV)/.dev ## Build the wheel and the sdist into dist/
 	$(BIN)/python -m build
 
 clean: ## Remove what was built
-	rm -rf $(VENV) $(TORCH) $(ADAPTERS) dist build site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TORCH) $(ADAPTERS) $(API) dist build site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from listwise.policy import Policy
     from listwise.reranker import Reranker
     from listwise.spend.tab import Budget
-    from listwise.types import Candidate, Query, Ranking, Receipt, Request, Usage, WindowTrace
+    from listwise.types import Candidate, Query, Ranking, Receipt, Request, StepTrace, Usage, WindowTrace
 
 __version__ = "0.1.0"
 
@@ -39,7 +39,7 @@ _HOMES = {
     "listwise.policy": ("Policy",),
     "listwise.reranker": ("Reranker",),
     "listwise.spend.tab": ("Budget",),
-    "listwise.types": ("Candidate", "Query", "Ranking", "Receipt", "Request", "Usage", "WindowTrace"),
+    "listwise.types": ("Candidate", "Query", "Ranking", "Receipt", "Request", "StepTrace", "Usage", "WindowTrace"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -58,6 +58,7 @@ __all__ = [
     "Receipt",
     "Request",
     "Reranker",
+    "StepTrace",
     "Usage",
     "WindowTrace",
 ]

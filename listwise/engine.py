@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from listwise.chain import Chain
 from listwise.prompting import WindowPrompt, addresses_the_model
@@ -31,7 +32,10 @@ from listwise.strategies.guard import (
     guarded,
     most_windows,
 )
-from listwise.types import Request, Usage, WindowTrace
+from listwise.types import Request, StepTrace, Usage, Watcher, WindowTrace
+
+Read = Callable[[Window], Coroutine[Any, Any, Reading]]
+"""Has a window read."""
 
 
 @dataclass(slots=True)
@@ -190,16 +194,18 @@ class Engine:
         *,
         scores: Sequence[float] | None = None,
         trace: bool = False,
+        watch: Watcher | None = None,
     ) -> Outcome:
         """Order a request's candidates, taken in ``prior`` order (positions in the request, best first).
 
-        ``scores`` are the prior's, in that order, where it has any.
+        ``scores`` are the prior's, in that order, where it has any. ``watch`` is told of those candidates alone.
 
         Raises:
             AnswerError: a bad answer, under the policy ``raise``.
         """
         outcome = Outcome(tuple(prior))
         chain = Chain(self._readers, request, tab)
+        read = chain.read if watch is None else _watched(chain.read, request, watch)
         play = self._strategy(len(prior), scores)
         if self._guard is not None:
             play = guarded(play, len(prior), self._guard.watch(request, prior), outcome.findings)
@@ -208,7 +214,10 @@ class Engine:
         try:
             step = next(play)
             while outcome.stopped is None:
-                readings = await _read_all(chain, _windows(step, number, prior))
+                windows = _windows(step, number, prior)
+                if watch is not None:
+                    watch(_step_trace(request, number, [prior[at] for at in step.best], windows))
+                readings = await _read_all(read, windows)
                 outcome.notes.extend(step.notes)
                 for reading in readings:
                     outcome.add(reading)
@@ -246,16 +255,35 @@ def _windows(step: Step, number: int, prior: Sequence[int]) -> list[Window]:
     ]
 
 
-async def _read_all(chain: Chain, windows: Sequence[Window]) -> list[Reading]:
+async def _read_all(read: Read, windows: Sequence[Window]) -> list[Reading]:
     """The windows of one step, all at once."""
     if len(windows) == 1:
-        return [await chain.read(windows[0])]
+        return [await read(windows[0])]
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(chain.read(window)) for window in windows]
+            tasks = [group.create_task(read(window)) for window in windows]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from failures
     return [task.result() for task in tasks]
+
+
+def _watched(read: Read, request: Request, watch: Watcher) -> Read:
+    """The same, and every reading is told."""
+
+    async def told(window: Window) -> Reading:
+        reading = await read(window)
+        for each in (*reading.before, reading):
+            watch(trace_of(request, each))
+        return reading
+
+    return told
+
+
+def _step_trace(request: Request, number: int, best: Sequence[int], windows: Sequence[Window]) -> StepTrace:
+    def named(places: Sequence[int]) -> tuple[str, ...]:
+        return tuple(request.candidates[at].docid for at in places)
+
+    return StepTrace(number, named(best), tuple(named(window.shown) for window in windows))
 
 
 def trace_of(request: Request, reading: Reading) -> WindowTrace:

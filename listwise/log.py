@@ -24,7 +24,11 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def _as_sentence(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
-    """``what happened (key=value, ...)``, which reads well in any log, as arguments of a logger's method."""
+    """``what happened (key=value, ...)``, which reads well in any log, as arguments of a logger's method.
+
+    Formatters that want the parts find them in the record's ``said``.
+    """
     said, exc_info = str(event.pop("event")), event.pop("exc_info", None)
     details = ", ".join(f"{key}={value}" for key, value in event.items())
-    return (f"{said} ({details})" if details else said,), {"exc_info": exc_info}
+    sentence = f"{said} ({details})" if details else said
+    return (sentence,), {"exc_info": exc_info, "extra": {"said": (said, dict(event))}}

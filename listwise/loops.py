@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -18,16 +19,19 @@ class PerLoop(Generic[T]):
         self.first = first
         self._again = again
         self._taken = False
+        self._lock = threading.Lock()
         self._each: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
 
     def here(self) -> T:
         """That of the running event loop."""
         loop = asyncio.get_running_loop()
-        if loop not in self._each:
-            self._each[loop] = self._again(self.first) if self._taken else self.first
-            self._taken = True
-        return self._each[loop]
+        with self._lock:
+            if loop not in self._each:
+                self._each[loop] = self._again(self.first) if self._taken else self.first
+                self._taken = True
+            return self._each[loop]
 
     def leave(self) -> T | None:
         """That of the running event loop, for good; or the first, if no loop ever had it."""
-        return self._each.pop(asyncio.get_running_loop(), None if self._taken else self.first)
+        with self._lock:
+            return self._each.pop(asyncio.get_running_loop(), None if self._taken else self.first)

@@ -3,58 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from listwise.cache import AnswerStore
-from listwise.engine import Outcome, trace_of
-from listwise.errors import ConfigError, InputError, Unpriced
-from listwise.estimating import Habits
+from listwise.course import AS_THE_POLICY, Begun, Course
+from listwise.errors import ConfigError
 from listwise.explaining import Explanation
-from listwise.loops import PerLoop
+from listwise.foresight import explanation_of, plan_of
 from listwise.models.base import Model, Scorer
 from listwise.models.rerank.naming import is_rerank_api
-from listwise.planning import Plan, Work, plan_stage, plan_strategy, tiers_for
+from listwise.planning import Plan
 from listwise.policy import Policy
 from listwise.portal import Portal
-from listwise.receipts import billed, fallback_of, ranking_of, spent
-from listwise.routing.offers import Option
 from listwise.routing.router import Decision
-from listwise.routing.spellings import Spellings, said_of
 from listwise.spend.ledger import Ledger, MemoryLedger
-from listwise.spend.money import usd_of
 from listwise.spend.opening import open_ledger
 from listwise.spend.prices import Price
 from listwise.spend.purse import Purse, new_run_id
 from listwise.spend.tab import Tab
 from listwise.spend.terms import Terms
-from listwise.stages.cascade import Cascade
 from listwise.stages.scored import Scored
-from listwise.steering import Steering
-from listwise.strategies import StrategyName, by_scores
+from listwise.strategies import StrategyName
 from listwise.strategies.adaptive import LOCAL_TRUST
 from listwise.streams import astream, at_once
-from listwise.tiers import LlmTier
-from listwise.types import Candidate, Query, Ranking, Receipt, Request, Route
+from listwise.telemetry import attributes
+from listwise.telemetry.spans import begin
+from listwise.types import Candidate, Query, Ranking, Request, Watcher
 
 Passage = str | Candidate
-AS_THE_POLICY = Terms()
-
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A request after the stages before the LLM, and the account that they opened."""
-
-    query: Query
-    """As it came; the request that was scored may spell it otherwise."""
-    scored: Scored
-    tab: Tab
 
 
 class Reranker:
@@ -65,7 +46,8 @@ class Reranker:
         with Reranker(llm="openai/gpt-4o", budget_usd="0.02") as reranker:
             ranking = reranker.rerank("why is the sky blue", ["Rayleigh scattering ...", "Paint ..."])
 
-    The sync methods may be called from any thread; the async ones belong to one event loop at a time.
+    The sync methods may be called from any thread; the async ones belong to one event loop at a time. It does not
+    outlive a fork: processes that are forked make one of their own.
 
     Args:
         policy: a `Policy`, the name of a shipped one, or a TOML file.
@@ -102,25 +84,17 @@ class Reranker:
             self.policy = Policy.of(self.policy, fallback=[each.identity.name for each in own[1:]])
         if scorer is not None and self.policy.trust is None:
             self.policy = Policy.of(self.policy, trust=LOCAL_TRUST)
-        self.trace = trace
         self._own_ledger = ledger is None
         self.purse = Purse(
             ledger or self._open_ledger(run_id), run_id or new_run_id(), self.policy.account, self.policy.caps
         )
         try:
-            capped = bool(self.purse.ledger.caps(self.policy.account))
-            self._cascade = Cascade.of(self.policy, scorer, capped=capped)
-            self._llm = LlmTier.of(self.policy, own, capped=capped) if self.policy.llm else None
-            self._steering = Steering(self.policy, self._llm, self.purse, scored=bool(self._cascade.stages))
+            self._course = Course(self.policy, self.purse, own, scorer, trace=trace)
         except BaseException:
             if self._own_ledger:
                 self.purse.ledger.close()
             raise
-        self._cascades = PerLoop(self._cascade, Cascade.again)
-        self._llms = PerLoop(self._llm, LlmTier.again) if self._llm else None
-        self._closed = False
-        shares = self.policy.duplicates == "share" and self.policy.pays
-        self._spellings = Spellings(self.policy.depth) if shares else None
+        self._closed, self._process = False, os.getpid()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._portal: Portal | None = None
         self._portal_lock = threading.Lock()
@@ -146,7 +120,12 @@ class Reranker:
         return self._door().iterate(self.arerank_many(requests, ordered=ordered))
 
     async def arerank(
-        self, query: str | Query | Request, passages: Sequence[Passage] = (), *, terms: Terms = AS_THE_POLICY
+        self,
+        query: str | Query | Request,
+        passages: Sequence[Passage] = (),
+        *,
+        terms: Terms = AS_THE_POLICY,
+        watch: Watcher | None = None,
     ) -> Ranking:
         """Re-rank the passages of one query, given best first.
 
@@ -154,20 +133,22 @@ class Reranker:
             query: its text, a `Query`, or a whole `Request`.
             passages: texts, which get their position (from 0) as docid, or `Candidate` objects.
             terms: whose money it is, and limits below the policy's, for this query.
+            watch: is told of each window that the LLM reads, as it is read.
 
         Returns:
             Every candidate exactly once, best first, whatever the model said or failed to say.
 
         Raises:
             InputError: two candidates bear the same docid.
+            ConfigError: this reranker is closed, or of another process.
             Unpriced: the terms limit dollars, and nobody states what a model costs that may be asked.
             AnswerError: a bad answer, under the policy ``raise`` only.
         """
         request = query if isinstance(query, Request) else _request(query, passages)
         if terms.usd is not None:
-            self._check_priced()
-        self._see(request)
-        return await self._turn(request, None, terms)
+            self._course.check_priced()
+        self._course.see(request)
+        return await self._turn(request, None, terms, watch)
 
     async def arerank_many(
         self, requests: Iterable[Request] | AsyncIterable[Request], *, ordered: bool = True
@@ -191,17 +172,17 @@ class Reranker:
 
     async def ascore(self, request: Request) -> Scored:
         """Put a query through the stages before the LLM, and no further."""
-        tab = self._tab(request)
+        tab = self._course.tab(request)
         try:
             with self._at_work():
-                return (await self._begin(request, tab)).scored
+                return (await self._course.begin(request, tab)).scored
         finally:
             tab.close()
 
     @property
     def price(self) -> Price | None:
         """Of the LLM of first choice; None where there is none, or nobody states one."""
-        return self._llm.first.price if self._llm is not None else None
+        return self._course.llm.first.price if self._course.llm is not None else None
 
     def plan(self, requests: Sequence[Request], **options: Any) -> Plan:
         """What re-ranking would take. See `aplan`."""
@@ -219,36 +200,7 @@ class Reranker:
             strategies: to be planned beside the policy's.
             sample: look at so many queries, evenly spread, and scale.
         """
-        looked_at = requests if sample is None else _spread(requests, sample)
-        scale = len(requests) / max(1, len(looked_at))
-        if self._spellings is not None:
-            spellings = Spellings(self.policy.depth)
-            looked_at = [await spellings.first(each, self._store) for each in looked_at]
-        names = dict.fromkeys((self.policy.strategy, *strategies))
-        unspent = self._cascade.unspent()
-        by_score = any(map(by_scores, names))
-        work, routes = await self._work(unspent, looked_at, by_scores=by_score, scale=scale)
-        counts = {route: round(count * scale) for route, count in sorted(routes.items())}
-        stages = tuple(plan_stage(each, self.policy).times(scale, self.policy) for each in unspent.foreseen)
-        if self._llm is None:
-            return Plan(len(requests), counts, stages=stages)
-        first = self._llm.first
-        await self.purse.ledger.flush()
-        habits = Habits.of(first.name, self.purse.ledger.samples(first.name))
-        tiers, left_out = tiers_for(names, self._llm)
-        plans = [await plan_strategy(name, tier, self.policy, work, habits) for name, tier in tiers.items()]
-        return Plan(
-            queries=len(requests),
-            routes=counts,
-            stages=stages,
-            strategies=tuple(each.times(scale, self.policy) for each in plans),
-            llm=first.name,
-            price_source=first.price.source if first.price else None,
-            counted=first.counter.rung,
-            learned_from=habits.learned.calls(first.name),
-            sampled=None if len(looked_at) == len(requests) else len(looked_at),
-            left_out=left_out,
-        )
+        return await plan_of(self._course, requests, strategies, sample)
 
     def explain(self, requests: Sequence[Request], qid: str) -> Explanation:
         """Why a query takes the route it takes. See `aexplain`."""
@@ -264,32 +216,7 @@ class Reranker:
         Raises:
             InputError: it is not among them.
         """
-        places = [at for at, each in enumerate(requests) if each.query.qid == qid]
-        if not places:
-            raise InputError("no such query", qid=qid)
-        together = requests if self._steering.waits_for_all(requests) else [requests[places[0]]]
-        unspent = self._cascade.unspent()
-        scored = [await unspent.score(each, self._tab(each)) for each in together]
-        return self._steering.explain(scored, places[0] if together is requests else 0)
-
-    async def _work(
-        self, unspent: Cascade, requests: Sequence[Request], *, by_scores: bool, scale: float
-    ) -> tuple[list[Work], Counter[Route]]:
-        """What the LLM would get, and how many queries take which route.
-
-        Args:
-            by_scores: whether a strategy goes by scores.
-            scale: how many queries each stands for.
-        """
-        reads_all = self.policy.escalate == "always" and self.policy.llm_depth is None and not by_scores
-        if reads_all and not unspent.foreseen:
-            scored = [Scored.as_given(each, self.policy.depth) for each in requests]
-        else:
-            scored = [await unspent.score(each, self._tab(each)) for each in requests]
-        decisions = self._steering.decide_all(scored, scale)
-        routes = Counter(decision.route for decision in decisions)
-        decided = zip(scored, decisions, strict=True)
-        return [Work(each, decision.option) for each, decision in decided if decision.route == "llm"], routes
+        return await explanation_of(self._course, requests, qid)
 
     async def aclose(self) -> None:
         """Close connections, cache and ledger; may be called again. The reranker cannot be used afterwards.
@@ -299,14 +226,9 @@ class Reranker:
         self._closed = True
         try:
             await self._cancel_turns()
-            await self._steering.aclose()
-            for tier in (self._cascades.leave(), self._llms.leave() if self._llms else None):
-                if tier is not None:
-                    await tier.aclose()
+            await self._course.aclose()
         finally:
-            self._cascade.shut()
-            if self._llm is not None and self._llm.store is not None:
-                self._llm.store.close()
+            self._course.shut()
             if self._own_ledger:
                 self.purse.ledger.close()
 
@@ -319,7 +241,9 @@ class Reranker:
             await asyncio.wait(under_way)
 
     def close(self) -> None:
-        """See `aclose`. What other threads are waiting for is cancelled."""
+        """See `aclose`. What other threads wait for is cancelled; in a forked process, nothing is."""
+        if self._process != os.getpid():
+            return
         with self._portal_lock:
             portal, self._portal = self._portal, None
         if portal is None:
@@ -345,8 +269,8 @@ class Reranker:
         self.close()
 
     def _door(self) -> Portal:
+        self._check_open()
         with self._portal_lock:
-            self._check_open()
             if self._portal is None:
                 self._portal = Portal()
             return self._portal
@@ -354,25 +278,30 @@ class Reranker:
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigError("this reranker is closed; make another one")
+        if self._process != os.getpid():
+            raise ConfigError(
+                "this reranker was made before a fork: its threads and connections are the other process's; "
+                "make one in each process"
+            )
 
     async def _turns(
         self, requests: Iterable[Request] | AsyncIterable[Request]
     ) -> AsyncGenerator[Coroutine[Any, Any, Ranking], None]:
         """The work to be done, a coroutine a query."""
         stream = requests if isinstance(requests, AsyncIterable) else astream(requests)
-        if not self._steering.waits_for_all(requests):
+        if not self._course.steering.waits_for_all(requests):
             async for request in stream:
-                self._see(request)
+                self._course.see(request)
                 yield self._turn(request, None)
             return
         tabs: list[Tab] = []
         try:
-            begun: dict[int, _Begun] = {}
+            begun: dict[int, Begun] = {}
             async with aclosing(at_once(self._beginnings(stream, tabs), self.policy.concurrency)) as finished:
                 async for at, each in finished:
                     begun[at] = each
             in_order = [begun[at] for at in range(len(begun))]
-            decisions = self._steering.decide_all([each.scored for each in in_order])
+            decisions = self._course.steering.decide_all([each.scored for each in in_order])
             for each, decision in zip(in_order, decisions, strict=True):
                 yield self._turn(each, decision)
         except BaseException:  # left early: those that wait for their turn will not get it
@@ -382,28 +311,40 @@ class Reranker:
 
     async def _beginnings(
         self, stream: AsyncIterable[Request], tabs: list[Tab]
-    ) -> AsyncGenerator[Coroutine[Any, Any, _Begun], None]:
+    ) -> AsyncGenerator[Coroutine[Any, Any, Begun], None]:
         """The first half of the work, a coroutine a query; its account is among ``tabs`` from then on."""
 
-        async def begin(request: Request, tab: Tab) -> _Begun:
+        async def begin(request: Request, tab: Tab) -> Begun:
             with self._at_work():
-                return await self._begin(request, tab)
+                return await self._course.begin(request, tab)
 
         async for request in stream:
-            self._see(request)
-            tabs.append(self._tab(request))
+            self._course.see(request)
+            tabs.append(self._course.tab(request))
             yield begin(request, tabs[-1])
 
     async def _turn(
-        self, work: Request | _Begun, decision: Decision | None, terms: Terms = AS_THE_POLICY
+        self,
+        work: Request | Begun,
+        decision: Decision | None,
+        terms: Terms = AS_THE_POLICY,
+        watch: Watcher | None = None,
     ) -> Ranking:
         """One query, from its candidates to its ranking."""
-        with self._at_work():
-            return await self._ranked(work, decision, terms)
+        with self._at_work(), begin("rerank") as span:
+            ranking = await self._course.rank(work, decision, terms, watch)
+            if span.recording:
+                span.note(attributes.of_receipt(ranking.receipt))
+            return ranking
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        """What the current task does is cancelled by `aclose`."""
+        """What the current task does is cancelled by `aclose`.
+
+        Raises:
+            ConfigError: that was called already.
+        """
+        self._check_open()
         task = asyncio.current_task()
         assert task is not None
         self._under_way.add(task)
@@ -412,71 +353,6 @@ class Reranker:
         finally:
             self._under_way.discard(task)
 
-    async def _ranked(self, work: Request | _Begun, decision: Decision | None, terms: Terms) -> Ranking:
-        tab = work.tab if isinstance(work, _Begun) else self._tab(work, terms)
-        try:
-            begun = work if isinstance(work, _Begun) else await self._begin(work, tab)
-            tab.resume(begun.scored.seconds)
-            ranking = _as_it_came(await self._routed(begun.scored, tab, decision), begun.query)
-            tab.purse.note(ranking.receipt)
-            return ranking
-        finally:
-            tab.close()
-
-    async def _routed(self, scored: Scored, tab: Tab, decision: Decision | None) -> Ranking:
-        request = scored.request
-        decision = decision or await self._steering.decide(scored)
-        if decision.route == "empty":
-            return ranking_of(scored, (), Receipt(request.query.qid, "empty", decision.reason, 0))
-        offer = decision.offer
-        receipt = Receipt(
-            qid=request.query.qid,
-            route=decision.route,
-            reason=decision.reason,
-            candidates=len(request.candidates),
-            local=self._cascade.name,
-            stages=scored.stages,
-            signal=decision.signal,
-            expected_gain=offer.gain if offer else None,
-            expected_usd=usd_of(offer.nano_usd) if offer else None,
-            fallback="first_stage" if scored.stages and scored.scores is None else None,
-            priced=self._cascade.priced,
-            degraded=scored.degraded,
-        )
-        before = tab.nano_usd
-        ranking = ranking_of(scored, scored.order, spent(receipt, tab))
-        try:
-            if decision.route == "llm" and self._llms is not None:
-                ranking = await self._escalate(self._llms.here(), decision.option, scored, tab, receipt)
-        finally:
-            self._steering.settled(decision, tab.nano_usd - before, before)
-        self._steering.log(decision, scored, ranking, tab.nano_usd - before, tab.purse)
-        return ranking
-
-    async def _escalate(
-        self, llm: LlmTier, option: Option | None, scored: Scored, tab: Tab, receipt: Receipt
-    ) -> Ranking:
-        depth = self.policy.llm_depth or self.policy.depth
-        if option is not None:
-            llm, depth = llm.taking(option), option.depth
-        if self._spellings is not None:
-            await self._spellings.keep(scored.request, llm.store)
-        try:
-            scores = scored.prior_scores(depth)
-            outcome = await llm.engine.rank(
-                scored.request, scored.order[:depth], tab, scores=scores, trace=self.trace
-            )
-        except BaseException as error:  # what was spent on a query that got no ranking stands in the books, too
-            why = f"no ranking: {type(error).__name__}"
-            nothing = Outcome(scored.order, stopped=why, asked={each.name for each in llm.chain})
-            tab.purse.note(billed(receipt, llm, nothing, tab))
-            raise
-        receipt = replace(receipt, fallback=fallback_of(outcome, llm, scored))
-        order = (*outcome.order, *scored.order[depth:])
-        ranking = ranking_of(scored, order, billed(receipt, llm, outcome, tab))
-        windows = tuple(trace_of(scored.request, reading) for reading in outcome.readings)
-        return replace(ranking, windows=windows)
-
     def _open_ledger(self, resumed: str | None) -> Ledger:
         """A file where money can be spent; where nothing costs any, nothing needs one."""
         policy = self.policy
@@ -484,57 +360,6 @@ class Reranker:
         if any(map(is_rerank_api, policy.scorers)) or (policy.llm and not made_up):
             return open_ledger(policy.ledger, policy.caps, resumed=resumed)
         return MemoryLedger()
-
-    async def _begin(self, request: Request, tab: Tab) -> _Begun:
-        """Put a query through the stages before the LLM."""
-        self._check_open()
-        cascade = self._cascades.here()
-        asked = request
-        if self._spellings is not None and len(request.candidates) > 1:
-            asked = await self._spellings.first(request, self._store)
-            if cascade.store is not None:
-                await self._spellings.keep(asked, cascade.store)
-        return _Begun(request.query, await cascade.score(asked, tab), tab)
-
-    def _see(self, request: Request) -> None:
-        if self._spellings is not None:
-            self._spellings.see(request)
-
-    @property
-    def _store(self) -> AnswerStore | None:
-        """Where answers are kept."""
-        llm = self._llms.here().store if self._llms is not None else None
-        return llm or self._cascades.here().store
-
-    def _tab(self, request: Request, terms: Terms = AS_THE_POLICY) -> Tab:
-        budget, purse = terms.budget(self.policy.budget), terms.purse(self.purse)
-        return Tab(request.query.qid, budget, purse, patience_s=self.policy.timeout_s)
-
-    def _check_priced(self) -> None:
-        """Whether dollars can be kept to."""
-        unpriced = [each.name for each in self._llm.chain if each.price is None] if self._llm is not None else []
-        if not self._cascade.priced:
-            unpriced.append(str(self._cascade.name))
-        if unpriced:
-            raise Unpriced(
-                f"a budget in dollars, but no price is known of {', '.join(unpriced)}: set one with price "
-                f"('{unpriced[0]}=INPUT,OUTPUT', in USD per million tokens), or limit calls or tokens instead"
-            )
-
-
-def _spread(requests: Sequence[Request], count: int) -> Sequence[Request]:
-    """So many of them, evenly spread."""
-    if count >= len(requests):
-        return requests
-    return [requests[at * len(requests) // count] for at in range(count)]
-
-
-def _as_it_came(ranking: Ranking, query: Query) -> Ranking:
-    """The ranking for the query as it is spelt; the receipt says how it was asked."""
-    if ranking.query == query:
-        return ranking
-    notes = (said_of(ranking.query.text), *ranking.receipt.notes)
-    return replace(ranking, query=query, receipt=replace(ranking.receipt, notes=notes))
 
 
 def _request(query: str | Query, passages: Sequence[Passage]) -> Request:

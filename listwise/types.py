@@ -6,7 +6,7 @@ when it is built.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import exp, isfinite
@@ -269,3 +269,20 @@ class WindowTrace:
     """Tells apart what was asked more than once on purpose: votes, and second looks."""
     scores: tuple[float, ...] | None = None
     """Of each of ``docids``, where the answer grades them: log-probabilities of labels, or log-odds of yes."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepTrace:
+    """What a strategy is about to ask, and how far it has come."""
+
+    step: int
+    """From 0."""
+    docids: tuple[str, ...]
+    """All candidates in the best order known now."""
+    windows: tuple[tuple[str, ...], ...]
+    """The docids of each window, in the order to show them; they are asked at once."""
+
+
+Watcher = Callable[[StepTrace | WindowTrace], None]
+"""Is told, in the event loop that ranks, of each step before it is asked and of each window as soon as it was read.
+It must be quick and raise nothing."""

@@ -24,6 +24,7 @@ NAMES = [
     "Receipt",
     "Request",
     "Reranker",
+    "StepTrace",
     "Usage",
     "WindowTrace",
 ]

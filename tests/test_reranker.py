@@ -32,7 +32,7 @@ from listwise.errors import (
 )
 from listwise.spend.history import History
 from listwise.spend.tokens import Rung
-from listwise.types import Usage
+from listwise.types import StepTrace, Usage, WindowTrace
 from tests.layers.models import MemoryModel, completion
 from tests.loopback import ScriptedServer
 from tests.routing.gains import by_margin
@@ -181,6 +181,27 @@ async def test_the_receipt_adds_up() -> None:
     assert ranking.windows[0].docids == tuple(f"d{at}" for at in range(10, 30))
     assert ranking.windows[0].permutation == tuple(range(19, -1, -1))
     assert not receipt.priced
+
+
+async def test_a_watcher_is_told_of_each_step_and_window_as_it_comes() -> None:
+    seen: list[StepTrace | WindowTrace] = []
+
+    class Seen(MemoryModel):
+        async def complete(self, call: Call, *, timeout_s: float) -> Completion:
+            assert isinstance(seen[-1], StepTrace), "a step is told before it is asked"
+            return await super().complete(call, timeout_s=timeout_s)
+
+    model = Seen(by_number(lambda number: -number))
+    ranking = await reranker(model, trace=True, depth=35, llm_depth=30).arerank(request_of(40), watch=seen.append)
+    first, one, second, two = seen
+    assert (one, two) == tuple(ranking.windows)
+    assert isinstance(first, StepTrace)
+    assert isinstance(second, StepTrace)
+    names = [f"d{at}" for at in range(40)]
+    assert first == StepTrace(0, tuple(names), (tuple(names[10:30]),))
+    moved = (*names[:10], *reversed(names[10:30]))
+    assert second == StepTrace(1, (*moved, *names[30:]), (moved[:20],))
+    assert ranking.docids == (*moved[10:20], *reversed(names[:10]), *moved[20:], *names[30:])
 
 
 async def test_rankings_come_in_the_order_of_the_requests_whatever_finishes_first() -> None:
@@ -570,3 +591,25 @@ async def test_a_usage_that_had_to_be_assumed_costs_what_was_reserved(tmp_path: 
         reserved = sqlite3.connect(path).execute("SELECT max(reserved) FROM attempt").fetchone()[0]
         assert (float(ranking.receipt.usd) == pytest.approx(reserved / 1e9)) == completed.usage.assumed
         assert ranking.docids == ("d1", "d0")
+
+
+def test_a_process_that_was_forked_is_told_to_make_its_own(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from listwise import ConfigError, Reranker
+
+with Reranker(ledger="off") as reranker:
+    reranker.rerank("why", ["one", "two"])
+    if os.fork() == 0:
+        try:
+            reranker.rerank("why", ["one", "two"])
+        except ConfigError as error:
+            print(error, flush=True)
+        reranker.close()
+        os._exit(0)
+    _, status = os.wait()
+    print(status, len(reranker.rerank("why", ["one", "two"]).docids))
+"""
+    done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, timeout=60, check=True)
+    assert "made before a fork" in done.stdout
+    assert done.stdout.endswith("\n0 2\n")

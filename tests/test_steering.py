@@ -210,7 +210,7 @@ async def test_a_budget_is_spent_where_it_gains_most_if_all_are_known(shallow: s
 def cost_of_one(gains: str) -> float:
     """Dollars, as expected."""
     reranker = steered(router=gains, point_usd="1")
-    offering = reranker._steering._offering
+    offering = reranker._course.steering._offering
     assert offering is not None
     offers: Sequence[Offer] = offering.of(Scored.as_given(request_of(0), 100), {})
     return max(offer.nano_usd for offer in offers) / 1e9

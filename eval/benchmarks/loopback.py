@@ -20,6 +20,8 @@ from typing import Any, NamedTuple, Self
 HOST = "127.0.0.1"
 FIGURES = "/figures"
 START_S = 30.0
+MESSAGE_TOKENS = 3
+"""Around each message of a chat, and before the answer (OpenAI's cookbook, "How to count tokens")."""
 
 
 class Said(NamedTuple):
@@ -27,6 +29,9 @@ class Said(NamedTuple):
 
     text: str
     status: int = 200
+    input_tokens: int = 2000
+    output_tokens: int = 100
+    """What the answer's usage says, and so what is billed; an error is not."""
 
 
 Answerer = Callable[[bytes], Said]
@@ -44,6 +49,20 @@ class Descending:
 
 
 @dataclass(frozen=True, slots=True)
+class Metered:
+    """The same, with the tokens that there are, as a provider counts those of a chat: what is billed differs from
+    question to question, and stays below any bound that holds for a provider."""
+
+    passages: int
+
+    def __call__(self, body: bytes) -> Said:
+        asked = json.loads(body)["messages"]
+        said = Descending(self.passages)(body).text
+        size = sum(_size(message["content"]) + MESSAGE_TOKENS for message in asked) + MESSAGE_TOKENS
+        return Said(said, input_tokens=size, output_tokens=_size(said))
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What the server saw since it was last asked."""
 
@@ -55,6 +74,10 @@ class Figures:
     """From the arrival of the first request to the departure of the last answer."""
     cpu_s: float
     """The server's own."""
+    input_tokens: int
+    output_tokens: int
+    """Of all requests that came and were not answered with an error, whether or not anybody waited for the answer:
+    what is billed."""
 
 
 class Loopback:
@@ -116,6 +139,7 @@ class _Tally:
         self.first_s: float | None = None
         self.last_s = 0.0
         self.cpu_s = time.process_time()
+        self.input_tokens = self.output_tokens = 0
 
     def arrived(self) -> None:
         if self.first_s is None:
@@ -124,6 +148,11 @@ class _Tally:
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
 
+    def answered(self, said: Said) -> None:
+        if said.status < 400:
+            self.input_tokens += said.input_tokens
+            self.output_tokens += said.output_tokens
+
     def left(self, status: int) -> None:
         self.in_flight -= 1
         self.rejected += status >= 400
@@ -131,7 +160,15 @@ class _Tally:
 
     def take(self) -> Figures:
         span_s = 0.0 if self.first_s is None else self.last_s - self.first_s
-        taken = Figures(self.requests, self.rejected, self.max_in_flight, span_s, time.process_time() - self.cpu_s)
+        taken = Figures(
+            self.requests,
+            self.rejected,
+            self.max_in_flight,
+            span_s,
+            time.process_time() - self.cpu_s,
+            self.input_tokens,
+            self.output_tokens,
+        )
         self._reset()
         return taken
 
@@ -169,7 +206,8 @@ class _Client(asyncio.Protocol):
         else:
             self._tally.arrived()
             said = self._answerer(body)
-            content = _error(said.text) if said.status >= 400 else WRAPPERS[path](said.text)
+            self._tally.answered(said)
+            content = _error(said.text) if said.status >= 400 else WRAPPERS[path](said)
             asyncio.get_running_loop().call_later(self._latency_s, self._leave, said.status, content)
 
     def _leave(self, status: int, content: dict[str, Any]) -> None:
@@ -193,27 +231,37 @@ def _content_length(fields: list[bytes]) -> int:
     return 0
 
 
-def _chat(text: str) -> dict[str, Any]:
+def _size(text: str) -> int:
+    from listwise.spend.vocabularies import tokens
+
+    return len(tokens(text, "o200k_base"))
+
+
+def _chat(said: Said) -> dict[str, Any]:
     return {
         "id": "chatcmpl-loopback",
         "object": "chat.completion",
         "created": 0,
         "model": "loopback",
         "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"},
+            {"index": 0, "message": {"role": "assistant", "content": said.text}, "finish_reason": "stop"},
         ],
-        "usage": {"prompt_tokens": 2000, "completion_tokens": 100, "total_tokens": 2100},
+        "usage": {
+            "prompt_tokens": said.input_tokens,
+            "completion_tokens": said.output_tokens,
+            "total_tokens": said.input_tokens + said.output_tokens,
+        },
     }
 
 
-def _response(text: str) -> dict[str, Any]:
-    said = {"type": "output_text", "text": text, "annotations": []}
+def _response(said: Said) -> dict[str, Any]:
+    content = {"type": "output_text", "text": said.text, "annotations": []}
     message = {
         "id": "msg-loopback",
         "type": "message",
         "role": "assistant",
         "status": "completed",
-        "content": [said],
+        "content": [content],
     }
     return {
         "id": "resp-loopback",
@@ -226,11 +274,11 @@ def _response(text: str) -> dict[str, Any]:
         "tool_choice": "auto",
         "tools": [],
         "usage": {
-            "input_tokens": 2000,
+            "input_tokens": said.input_tokens,
             "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": 100,
+            "output_tokens": said.output_tokens,
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": 2100,
+            "total_tokens": said.input_tokens + said.output_tokens,
         },
     }
 
@@ -239,7 +287,7 @@ def _error(message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
 
 
-WRAPPERS: dict[str, Callable[[str], dict[str, Any]]] = {
+WRAPPERS: dict[str, Callable[[Said], dict[str, Any]]] = {
     "/v1/chat/completions": _chat,
     "/v1/responses": _response,
 }

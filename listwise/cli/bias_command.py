@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -132,8 +131,13 @@ def _from_files(options: dict[str, Any]) -> list[Study]:
 
 
 def _live(options: dict[str, Any]) -> list[Study] | None:
-    """The study of one model, which is asked; None where only the plan was wanted."""
+    """The study of one model, which is asked; None where only the plan was wanted.
+
+    Raises:
+        click.exceptions.Exit: a signal stopped it.
+    """
     from listwise.cli.bias_asking import Asking
+    from listwise.cli.stopping import run_until_stopped
     from listwise.eval.bias.study import study_of
     from listwise.formats import read_qrels
 
@@ -151,13 +155,19 @@ def _live(options: dict[str, Any]) -> list[Study] | None:
     if folder is not None:
         _make(folder)
 
-    async def work() -> tuple[list[Observation], list[System]]:
-        async with asking:
-            observations = await asking.observe(folder)
-            return observations, await asking.compare(grades, options["rbo_p"])
+    observations: list[Observation] = []
+    systems: list[System] = []
 
-    observations, systems = asyncio.run(work())
+    async def work() -> None:
+        async with asking:
+            observations.extend(await asking.observe(folder))
+            systems.extend(await asking.compare(grades, options["rbo_p"]))
+
+    stopped_by = run_until_stopped(work)
     asking.show_spent()
+    if stopped_by:
+        click.echo("listwise: interrupted; the same command goes on from here", err=True)
+        raise click.exceptions.Exit(128 + stopped_by)
     _check_queries(observations, options["llm"])
     study = study_of(
         observations,

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from statistics import fmean
 
-from listwise.cli.screen import dollars
 from listwise.eval.ceilings import NEAR, FirstStage
 from listwise.eval.measures import by_rank, disordered, values_by_query
 from listwise.eval.standings import Question, Standing
 from listwise.formats import Qrels
+from listwise.spend.money import dollars
 
 _TESTS = {"randomisation": "paired randomisation test", "t": "paired t-test"}
 

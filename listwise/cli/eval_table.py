@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.table import Table
 
-from listwise.cli.screen import dollars, output
+from listwise.cli.screen import output
 from listwise.eval.standings import Line, Standing
 from listwise.eval.statistics import Interval
-from listwise.spend.money import plain
+from listwise.spend.money import dollars, plain
 
 
 def show(found: Sequence[Standing], notes: Sequence[str], judged: int, test: str) -> None:

@@ -73,7 +73,8 @@ def show_plan(planned: ExperimentPlan, *, err: bool = False) -> None:
     """The table, on standard output, or standard error."""
     from rich.table import Table
 
-    from listwise.cli.screen import console, dollars, output
+    from listwise.cli.screen import console, output
+    from listwise.spend.money import dollars
 
     screen = console() if err else output()
     left = [line for line in planned.lines if line.state != "done"]

@@ -81,8 +81,9 @@ def show(file: KeyFile, ledger: Path | None) -> None:
     """The keys, with their limits and their accounts' caps. Secrets are not kept, and so not shown."""
     from rich.table import Table
 
-    from listwise.cli.screen import dollars, output
+    from listwise.cli.screen import output
     from listwise.spend.history import History
+    from listwise.spend.money import dollars
     from listwise.spend.schema import default_path as usual_ledger
 
     keys = file.read()

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from listwise.errors import ConfigError, InputError
 from listwise.formats import RankingForm, RankingWriter, run_lines
+from listwise.scores import receipt_record
 from listwise.types import Ranking, Request
 
 
@@ -114,7 +115,7 @@ class Outputs:
     def _write(self, ranking: Ranking) -> None:
         self._writer.write(ranking)
         if self._receipts is not None:
-            _line(self._receipts, asdict(ranking.receipt))
+            _line(self._receipts, receipt_record(ranking.receipt))
         if self._trace is not None:
             for window in ranking.windows:
                 _line(self._trace, asdict(window))

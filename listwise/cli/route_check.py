@@ -114,8 +114,7 @@ def _gains(found: Check) -> str:
 
 
 def _exploration(tried: Explored) -> str:
-    from listwise.cli.screen import dollars
-    from listwise.spend.money import usd_of
+    from listwise.spend.money import dollars, usd_of
 
     if not tried.nano_usd_a_query and not tried.explored:
         return "exploration: none"

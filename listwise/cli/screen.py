@@ -23,6 +23,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from listwise.spend.money import dollars
 from listwise.types import Receipt, StageReceipt
 
 LINE_EVERY_S = 5.0
@@ -51,11 +52,6 @@ def output() -> Console:
     """Standard output; wide where it is no terminal, so that a file holds whole lines. Nothing is markup."""
     narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(highlight=False, markup=False, emoji=False, width=None if narrow else 160)
-
-
-def dollars(usd: Decimal) -> str:
-    """An amount as people write it, with enough digits to see small ones."""
-    return f"${usd:.2f}" if usd >= 100 else f"${usd:.4f}" if usd >= Decimal("0.01") or usd == 0 else f"${usd:.6f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ Examples:
 
 A client may name a policy that is offered (by header X-Listwise-Policy, "listwise": {"policy": ...} in the body, or
 as the model), and lower its budget and deadline; it never chooses an LLM, an address, a file or a key. Where there
-are keys, every client needs one; without any the service is for this machine only. See docs/serve.md.
+are keys, every client needs one; without any the service is for this machine only. People find a page at /.
+See docs/serve.md.
 """
 
 SHARED = (
@@ -51,6 +52,7 @@ SHARED = (
 )
 @click.option("--running", type=click.IntRange(1), metavar="N", help="Rankings at once, a worker. [256]")
 @click.option("--queue", type=click.IntRange(0), metavar="N", help="Requests that may wait beyond. [256]")
+@click.option("--connections", type=click.IntRange(1), metavar="N", help="Open at once, a worker. [1000]")
 @click.option("--max-body", type=click.IntRange(1), metavar="BYTES", help="Of a request. [10485760]")
 @click.option("--max-documents", type=click.IntRange(1), metavar="N", help="Of a request. [1000]")
 @click.option("--max-deadline", type=click.FloatRange(0, min_open=True), metavar="S", help="For a request. [60]")
@@ -105,6 +107,7 @@ def _limits(options: dict[str, Any]) -> Limits:
     named = {
         "running": "running",
         "queue": "queue",
+        "connections": "connections",
         "max_body": "body_bytes",
         "max_documents": "documents",
         "max_deadline": "deadline_s",

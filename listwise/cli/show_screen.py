@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from listwise.cli.screen import dollars
 from listwise.eval.traces import Sums, Traces, escaped, moves, sums
 from listwise.prompting.neutralise import reread
+from listwise.spend.money import dollars
 from listwise.types import Receipt, WindowTrace
 
 TOP = 10

@@ -197,7 +197,8 @@ def _cell(name: str) -> str:
 def _show(by: str, lines: Sequence[Line]) -> None:
     from rich.table import Table
 
-    from listwise.cli.screen import dollars, output
+    from listwise.cli.screen import output
+    from listwise.spend.money import dollars
 
     rare = ("rejected", "unknown", "open", "retries", "cached", "fell_back")
     numbers = [
@@ -226,7 +227,8 @@ def _show(by: str, lines: Sequence[Line]) -> None:
 
 
 def _show_plan(history: History, run: str, record: RunRecord | None) -> None:
-    from listwise.cli.screen import dollars, output
+    from listwise.cli.screen import output
+    from listwise.spend.money import dollars
 
     figures = record and record.plan
     if not figures:
@@ -247,7 +249,8 @@ def _show_plan(history: History, run: str, record: RunRecord | None) -> None:
 
 
 def _show_run_cap(history: History, record: RunRecord | None) -> None:
-    from listwise.cli.screen import dollars, output
+    from listwise.cli.screen import output
+    from listwise.spend.money import dollars
 
     if record is not None and record.settings.get("budget_total_usd") is not None:
         cap = Decimal(str(record.settings["budget_total_usd"]))

@@ -10,6 +10,7 @@ from listwise.layers.budgeted import Budgeted
 from listwise.layers.cached import Cached
 from listwise.layers.counted import Counting, TokenCounts
 from listwise.layers.limited import Limited
+from listwise.layers.observed import Attempted, Observed
 from listwise.layers.paced import Paced
 from listwise.layers.provider import Provider
 from listwise.layers.retried import Retried
@@ -35,9 +36,11 @@ def stack(
 
     Waiting for a slot or for the pace comes before money is set aside, and the circuit is looked at after it, as it
     may have opened meanwhile; it is also looked at before, so that nobody queues for a model that is not asked.
+    To tell of calls (`listwise.layers.observed`) changes nothing.
     """
-    name = model.identity.name
+    identity, name = model.identity, model.identity.name
     circuit = Circuit(name)
-    attempt = Breaker(Budgeted(Provider(model, timeout_s), name, counting, price), circuit)
+    wire = Attempted(Provider(model, timeout_s), identity)
+    attempt = Breaker(Budgeted(wire, name, counting, price), circuit)
     limited = Limited(Paced(attempt, name, rpm=rpm, tpm=tpm), concurrency, circuit.check)
-    return Cached(Barred(Retried(limited, attempts)), store, model.identity, in_books=True)
+    return Observed(Cached(Barred(Retried(limited, attempts)), store, identity, in_books=True), identity)

@@ -12,6 +12,7 @@ from listwise.errors import Broken, CallError, CircuitOpen, RateLimited, Timeout
 from listwise.layers.base import Answer, Layer
 from listwise.log import get_logger
 from listwise.spend.tab import Tab
+from listwise.telemetry.listening import Broke, Mended, tell
 
 _log = get_logger(__name__)
 
@@ -99,6 +100,7 @@ class Circuit:
             self._probe = self._retry_at = None
             self._cool_down_s = self._first_cool_down_s
             _log.info("the model answers again", model=self._name)
+            tell(Mended(id(self), self._name))
         if self._retry_at is None:
             self._in_a_row = 0
 
@@ -130,6 +132,7 @@ class Circuit:
             f"again at {_time_of_day(self._now() + self._cool_down_s)}; last: {why.message}"
         )
         _log.warning("the model keeps failing and is left alone", model=self._name, seconds=self._cool_down_s)
+        tell(Broke(id(self), self._name))
 
 
 class Breaker:

@@ -13,6 +13,7 @@ from listwise.calls import Call
 from listwise.errors import BudgetExceeded, Garbled, Transient
 from listwise.layers.base import Answer, Layer
 from listwise.spend.tab import Tab
+from listwise.telemetry import listening
 
 Sleep = Callable[[float], Awaitable[None]]
 Uniform = Callable[[float, float], float]
@@ -65,6 +66,7 @@ class Retried:
 
         def count(_: RetryCallState) -> None:
             tab.retries += 1
+            listening.tell(listening.Retried())
 
         retrying = AsyncRetrying(
             retry=self._transient,

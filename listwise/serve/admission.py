@@ -21,12 +21,14 @@ class Gate:
         running: those inside.
         waiting: those in the queue.
         idle: set while there is neither.
+        watcher: called when their numbers have changed.
     """
 
     def __init__(self, most: int, queue: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._places = asyncio.Semaphore(most)
         self._most, self._queue, self._clock = most, queue, clock
         self._mean_s = 0.0
+        self.watcher: Callable[[], None] = _nobody
         self.running = self.waiting = 0
         self.idle = asyncio.Event()
         self.idle.set()
@@ -42,6 +44,7 @@ class Gate:
             raise busy(f"all {self._most} places are taken and {self.waiting} requests wait", self.retry_after_s)
         self.idle.clear()
         self.waiting += 1
+        self.watcher()
         try:
             await self._places.acquire()
         except BaseException:
@@ -49,6 +52,7 @@ class Gate:
             raise
         began = self._clock()
         self.waiting, self.running = self.waiting - 1, self.running + 1
+        self.watcher()
         try:
             yield
         finally:
@@ -58,6 +62,7 @@ class Gate:
 
     def _left(self, *, waiting: int = 0, running: int = 0) -> None:
         self.waiting, self.running = self.waiting - waiting, self.running - running
+        self.watcher()
         if not self.waiting and not self.running:
             self.idle.set()
 
@@ -65,3 +70,7 @@ class Gate:
     def retry_after_s(self) -> float:
         """Until the queue as it is now will have been worked off."""
         return min(LONGEST_RETRY_S, self._mean_s * (self.waiting + 1) / self._most)
+
+
+def _nobody() -> None:
+    """Watches nothing."""

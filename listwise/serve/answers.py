@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from decimal import Decimal
+from dataclasses import replace
 from math import ceil
-from pathlib import PurePath
 from typing import Any
 
+from listwise.scores import receipt_record
 from listwise.serve.bodies import CohereV2, RerankV1, Tei, Voyage
+from listwise.serve.naming import shown_scorer
 from listwise.serve.service import Ranked
 from listwise.spend.money import plain
 from listwise.spend.search_units import DOCUMENTS_A_UNIT
@@ -90,11 +90,9 @@ def extra(ranked: Ranked) -> dict[str, Any]:
 
 
 def receipt_of(receipt: Receipt) -> dict[str, Any]:
-    """A receipt as JSON: amounts as text, local models without the folders in which they lie."""
-    record = asdict(receipt)
-    record["local"] = receipt.local and " > ".join(map(_name, receipt.local.split(" > ")))
-    record["stages"] = [{**asdict(stage), "scorer": _name(stage.scorer)} for stage in receipt.stages]
-    return {key: _written(value) for key, value in record.items()}
+    """A receipt as JSON, with local models without the folders in which they lie."""
+    stages = tuple(replace(stage, scorer=shown_scorer(stage.scorer)) for stage in receipt.stages)
+    return receipt_record(replace(receipt, local=receipt.local and shown_scorer(receipt.local), stages=stages))
 
 
 def _results(ranked: Ranked, body: CohereV2 | RerankV1) -> list[dict[str, Any]]:
@@ -112,18 +110,3 @@ def _meta(ranked: Ranked, version: str) -> dict[str, Any]:
         "billed_units": {"search_units": units},
         "tokens": {"input_tokens": ranked.tokens},
     }
-
-
-def _name(scorer: str) -> str:
-    return PurePath(scorer).name if scorer.startswith(("/", ".", "~")) else scorer
-
-
-def _written(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return plain(value)
-        case dict():
-            return {key: _written(each) for key, each in value.items()}
-        case list() | tuple():
-            return [_written(each) for each in value]
-    return value

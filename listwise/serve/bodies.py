@@ -10,9 +10,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from listwise.errors import InputError
 from listwise.spend.vocabularies import tokens
@@ -21,6 +21,14 @@ CHUNK_TOKENS = 512
 """Of a chunk, in ``max_chunks_per_doc``: Cohere's v1 cuts documents so."""
 VOCABULARY = "o200k_base"
 """By which ``max_tokens_per_doc`` and usage count: offline, and near enough to any vendor's."""
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
+"""JSON has one kind of number: 3.0 is an integer, and some clients write it so."""
 
 
 class _Body(BaseModel):
@@ -54,7 +62,7 @@ class Ask:
 class _Rerank(_Body):
     model: str | None = None
     query: str = Field(min_length=1)
-    top_n: int | None = Field(default=None, ge=0)
+    top_n: Annotated[int, Field(ge=0), WHOLE] | None = None
     listwise: Wish | None = None
 
 
@@ -68,7 +76,7 @@ class CohereV2(_Rerank):
     """``POST /v2/rerank`` of Cohere (docs.cohere.com, "Rerank API (v2)")."""
 
     documents: list[str | Text] = Field(min_length=1)
-    max_tokens_per_doc: int | None = Field(default=None, ge=1)
+    max_tokens_per_doc: Annotated[int, Field(ge=1), WHOLE] | None = None
     return_documents: bool = False
 
     def ask(self) -> Ask:
@@ -89,8 +97,8 @@ class RerankV1(_Rerank):
     rank_fields: list[str] | None = Field(default=None, min_length=1)
     """The fields of documents that are objects, which are read; ``text`` if nothing is said."""
     return_documents: bool = False
-    max_chunks_per_doc: int | None = Field(default=None, ge=1)
-    max_tokens_per_doc: int | None = Field(default=None, ge=1)
+    max_chunks_per_doc: Annotated[int, Field(ge=1), WHOLE] | None = None
+    max_tokens_per_doc: Annotated[int, Field(ge=1), WHOLE] | None = None
     truncation: Literal[True] = True
     """Jina's: what is too long is cut."""
     truncate_prompt_tokens: Literal[-1] | None = None
@@ -127,7 +135,7 @@ class Voyage(_Body):
     model: str | None = None
     query: str = Field(min_length=1)
     documents: list[str] = Field(min_length=1)
-    top_k: int | None = Field(default=None, ge=1)
+    top_k: Annotated[int, Field(ge=1), WHOLE] | None = None
     return_documents: bool = False
     truncation: bool = True
     """Accepted either way: what is too long is cut."""
@@ -154,6 +162,18 @@ class Tei(_Body):
     def ask(self) -> Ask:
         """What is asked."""
         return Ask(self.query, self.texts, wish=self.listwise)
+
+
+class Try(_Body):
+    """``POST /try``: a ranking that is told as it is made; no vendor's."""
+
+    query: str = Field(min_length=1)
+    documents: list[str] = Field(min_length=1)
+    listwise: Wish | None = None
+
+    def ask(self) -> Ask:
+        """What is asked."""
+        return Ask(self.query, self.documents, wish=self.listwise)
 
 
 def cut(text: str, most_tokens: int) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 
 from listwise.errors import AnswerError, ConfigError, Unpriced
 from listwise.models.base import Scorer
@@ -19,10 +20,12 @@ from listwise.serve.bodies import Ask, cut, tokens_of
 from listwise.serve.refusals import Refusal, busy
 from listwise.serve.scores import ScoreType, scores_of
 from listwise.serve.settings import ServeSettings
+from listwise.serve.tally import Tally
 from listwise.serve.wishes import check_size, deadline_s, policy_named, wish_of
 from listwise.spend.ledger import Ledger
 from listwise.spend.terms import Terms
-from listwise.types import Candidate, Query, Ranking, Receipt, Request
+from listwise.telemetry.listening import heard_by
+from listwise.types import Candidate, Query, Ranking, Receipt, Request, Watcher
 
 SLACK_S = 0.25
 """Beyond a deadline, for a ranking that keeps it to come back; after that its request is answered without it."""
@@ -76,14 +79,23 @@ class Service:
         return self.rerankers[self.settings.default].purse.ledger
 
     async def rank(
-        self, ask: Ask, *, request_id: str, headers: Mapping[str, str], account: str | None = None
+        self,
+        ask: Ask,
+        *,
+        request_id: str,
+        headers: Mapping[str, str],
+        account: str | None = None,
+        watch: Watcher | None = None,
+        tally: Tally | None = None,
     ) -> Ranked:
         """Rank a client's documents, within its deadline from now on; where that passes, as they came.
+
+        ``tally`` hears of all that is done for it.
 
         Raises:
             Refusal: it cannot be taken on, or there are no dollars left and the service says so.
         """
-        began = time.monotonic()
+        began, tally = time.monotonic(), tally or Tally()
         limits = self.settings.limits
         wish = wish_of(ask, headers)
         name = policy_named(wish, ask, self.settings.policies)
@@ -95,14 +107,14 @@ class Service:
         async def work() -> Ranking:
             async with self.gate.entered():
                 terms = Terms(account, wish.budget_usd, max(0.001, left_s - (time.monotonic() - began)))
-                return await reranker.arerank(request, terms=terms)
+                return await reranker.arerank(request, terms=terms, watch=watch)
 
         try:
-            with self._task(asyncio.create_task(work())) as task:
+            with heard_by(tally), self._task(asyncio.create_task(work())) as task:
                 async with asyncio.timeout(left_s + SLACK_S):
                     ranking = await task
         except TimeoutError:
-            ranking = _as_it_came(request, time.monotonic() - began)
+            ranking = _as_it_came(request, tally.most_usd, time.monotonic() - began)
         except Unpriced as error:
             raise Refusal(422, "invalid", str(error)) from error
         except AnswerError as error:
@@ -175,9 +187,9 @@ def _request(request_id: str, ask: Ask) -> Request:
     return Request(Query(request_id, ask.query), tuple(Candidate(str(at), text) for at, text in enumerate(texts)))
 
 
-def _as_it_came(request: Request, seconds: float) -> Ranking:
-    """The best order that there is where not even the local model answered in time."""
-    why = "the deadline passed before anything was ranked: the order stands as it came; the ledger has the cost"
+def _as_it_came(request: Request, most_usd: Decimal, seconds: float) -> Ranking:
+    """The best order that there is where nothing was ranked in time, with the most that it can have cost."""
+    why = "the deadline passed before anything was ranked: the order stands as it came"
     receipt = Receipt(
         qid=request.query.qid,
         route="first_stage",
@@ -185,6 +197,7 @@ def _as_it_came(request: Request, seconds: float) -> Ranking:
         candidates=len(request.candidates),
         fallback="first_stage",
         degraded=(why,),
+        usd=most_usd,
         seconds=seconds,
     )
     return Ranking(request.query, request.candidates, receipt)

@@ -18,6 +18,12 @@ OverCap = Literal["local", "refuse"]
 class Limits:
     """Bounds of what one worker takes on."""
 
+    connections: int = 1000
+    """Open at once; those beyond are told to come again."""
+    head_s: float = 10.0
+    """Seconds in which a request's head must have come, from when its connection, or itself, began."""
+    read_s: float = 15.0
+    """Seconds in which a client must have read some of an answer."""
     body_bytes: int = 10 * 2**20
     body_s: float = 30.0
     """Seconds in which a body must have come."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from listwise.errors import ConfigError, InputError
 from listwise.spend.books import Books
@@ -302,6 +302,15 @@ class History:
             return None
         at, account, settings, planned = row
         return RunRecord(name, _moment(at), account, json.loads(settings), json.loads(planned) if planned else None)
+
+    def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a question to the file.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        with self._reading() as db:
+            return db.execute(sql, values).fetchall()
 
     def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
         return _used(connect_to_read(self.path), self.path)

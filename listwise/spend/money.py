@@ -32,3 +32,8 @@ def usd_of(nano_usd: int) -> Decimal:
 def plain(usd: Decimal) -> str:
     """An amount in full: ``str`` writes small ones with an exponent."""
     return f"{usd:f}"
+
+
+def dollars(usd: Decimal) -> str:
+    """An amount as people write it, with enough digits to see small ones."""
+    return f"${usd:.2f}" if usd >= 100 else f"${usd:.4f}" if usd >= Decimal("0.01") or usd == 0 else f"${usd:.6f}"

@@ -12,6 +12,7 @@ from decimal import Decimal
 from listwise.errors import BudgetExceeded
 from listwise.spend.ledger import Entry, MemoryLedger, Outcome, Reservation
 from listwise.spend.purse import Purse
+from listwise.telemetry.listening import Reserved, Settled, tell
 from listwise.types import Usage
 
 LONGEST_WAIT_S = 0.1
@@ -158,6 +159,7 @@ class Tab:
         """The attempt is known to have cost nothing; one that was never ``sent`` does not count at all."""
         self._tokens_held -= hold.tokens
         self.purse.ledger.release(hold.reservation, outcome="rejected" if sent else "unsent")
+        tell(Settled(hold.reservation.nano_usd, 0, Usage()))
         if not sent:
             self.attempts -= 1
 
@@ -198,6 +200,7 @@ class Tab:
                 raise self.too_late() from error
             raise
         self.counted = entry.counted or self.counted
+        tell(Reserved(reservation.nano_usd))
         return Hold(tokens, reservation, self._clock())
 
     def _filled_in(self, entry: Entry | None) -> Entry:
@@ -211,3 +214,4 @@ class Tab:
         self.purse.ledger.settle(
             hold.reservation, nano_usd, usage=usage, outcome=outcome, seconds=self._clock() - hold.since
         )
+        tell(Settled(hold.reservation.nano_usd, nano_usd, usage))

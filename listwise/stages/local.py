@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from math import isfinite
@@ -12,6 +13,9 @@ from listwise.models.base import ChunkingScorer, ScoredPassages, Scorer
 from listwise.models.calibration import Calibration
 from listwise.spend.tab import Tab
 from listwise.stages.base import StageScores
+from listwise.telemetry import names
+from listwise.telemetry.listening import Scored, tell
+from listwise.telemetry.spans import begin, error_type
 from listwise.types import Candidate, Query
 
 _log = get_logger(__name__)
@@ -38,14 +42,26 @@ class LocalStage:
     async def score(self, query: Query, candidates: Sequence[Candidate], tab: Tab) -> StageScores:
         """See `Stage.score`."""
         texts = [_sendable(candidate.content) for candidate in candidates]
-        asked = asyncio.get_running_loop().run_in_executor(self._threads, self._read, _sendable(query.text), texts)
-        try:
-            read = await asked
-        except Exception as error:  # noqa: BLE001 - a scorer's mistake must not break a ranking
-            _log.exception("the local model failed", query=query.qid, model=self.name)
-            why = f"the local model {self.name} failed ({type(error).__name__}): the order before it stands"
-            return StageScores((None,) * len(candidates), degraded=(why,))
-        return read
+        came, began = time.perf_counter(), 0.0
+
+        def read() -> StageScores:
+            nonlocal began
+            began = time.perf_counter()
+            return self._read(_sendable(query.text), texts)
+
+        with begin("score", {names.SCORER: self.name, names.CANDIDATES: len(texts)}) as span:
+            asked = asyncio.get_running_loop().run_in_executor(self._threads, read)
+            try:
+                scores = await asked
+            except Exception as error:  # noqa: BLE001 - a scorer's mistake must not break a ranking
+                _log.exception("the local model failed", query=query.qid, model=self.name)
+                span.fail(error_type(error))
+                why = f"the local model {self.name} failed ({type(error).__name__}): the order before it stands"
+                scores = StageScores((None,) * len(candidates), degraded=(why,))
+            span.note({names.WAIT_S: began - came})
+        failed = all(score is None for score in scores.scores)
+        tell(Scored(self.name, time.perf_counter() - began, failed))
+        return scores
 
     def _read(self, query: str, texts: Sequence[str]) -> StageScores:
         if isinstance(self._scorer, ChunkingScorer):

@@ -16,7 +16,10 @@ import aiohttp
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PATIENCE_S = 30.0
-KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " "), "ArrowDown": (40, "")}
+KEYS = {
+    **{"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " "), "Home": (36, ""), "End": (35, "")},
+    **{"ArrowLeft": (37, ""), "ArrowRight": (39, ""), "ArrowDown": (40, "")},
+}
 """Codes and texts of the keys that tests press."""
 
 
@@ -38,12 +41,12 @@ class Page:
         self.problems: list[str] = []
         self.requests: list[str] = []
 
-    async def open(self, path: Path, fragment: str = "") -> None:
-        """Load a file, and wait until it has loaded."""
+    async def open(self, place: Path | str, fragment: str = "") -> None:
+        """Load a file or an address, and wait until it has loaded."""
         for domain in ("Page", "Runtime", "Log", "Network"):
             await self.send(f"{domain}.enable")
         await self._go("about:blank")  # or a fragment alone would load nothing
-        await self._go(path.resolve().as_uri() + fragment)
+        await self._go((place if isinstance(place, str) else place.resolve().as_uri()) + fragment)
 
     async def _go(self, address: str) -> None:
         self._loaded.clear()
@@ -72,6 +75,15 @@ class Page:
             await self.send("Input.dispatchKeyEvent", type="keyDown", **more)
             await self.send("Input.dispatchKeyEvent", type="keyUp", **more)
 
+    async def click(self, selector: str) -> None:
+        """Press and release the mouse over the middle of an element, wherever that is on the page."""
+        x, y = await self.run(
+            f"(() => {{ const one = document.querySelector({selector!r}); one.scrollIntoView({{block: 'center'}}); "
+            "const box = one.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
     async def write(self, text: str) -> None:
         """Type into what has the focus."""
         await self.send("Input.insertText", text=text)
@@ -82,9 +94,11 @@ class Page:
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
         )
 
-    async def prefer(self, scheme: str) -> None:
-        """``light`` or ``dark``, as the system would."""
-        await self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    async def prefer(self, scheme: str, *, still: bool = False) -> None:
+        """``light`` or ``dark``, with motion or without, as the system would."""
+        wishes = {"color-scheme": scheme, "reduced-motion": "reduce" if still else "no-preference"}
+        features = [{"name": f"prefers-{name}", "value": value} for name, value in wishes.items()]
+        await self.send("Emulation.setEmulatedMedia", features=features)
 
     async def picture(self, path: Path, *, whole: bool = False) -> None:
         """A screenshot, of the window or of the whole page."""

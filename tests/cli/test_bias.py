@@ -103,7 +103,8 @@ def test_a_plan_asks_nothing(graded: Shell) -> None:
     assert re.search(r"the whole study: at most \$\d", done.stderr)
 
 
-def test_an_interrupt_leaves_nothing_half_done(graded: Shell) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing_half_done(graded: Shell, number: signal.Signals) -> None:
     slow = ("--llm", "sim/biased,latency=30,qrels=qrels.txt")
     process = graded.start("bias", *slow, *INPUTS, *SMALL, "--out", "bias")
     assert process.stderr is not None
@@ -111,9 +112,10 @@ def test_an_interrupt_leaves_nothing_half_done(graded: Shell) -> None:
         assert process.poll() is None
     while not (graded.folder / "bias" / "trace.jsonl.partial").exists():
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
+    assert "interrupted; the same command goes on from here" in said
     assert "Traceback" not in said
     assert not list((graded.folder / "bias").iterdir())
 

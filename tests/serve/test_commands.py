@@ -42,7 +42,11 @@ def serving(shell: Shell, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
         assert address is not None, line + process.stderr.read()
         yield process, address[0]
     finally:
-        process.kill()
+        process.terminate()  # workers of one that is killed would live on
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
         process.communicate()
 
 
@@ -83,6 +87,9 @@ def test_workers_share_socket_figures_and_the_run(shell: Shell) -> None:
             assert httpx2.post(f"{url}/v2/rerank", json=ASKED, timeout=30).status_code == 200
         figures = httpx2.get(f"{url}/metrics").text
         assert 'listwise_requests_total{outcome="ok",route="/v2/rerank"} 6.0' in figures
+        status = httpx2.get(f"{url}/status").json()
+        assert (status["workers"], status["traffic"]["rankings"]) == (2, 6)
+        assert sum(span["requests"] for span in status["traffic"]["seconds"]["spans"]) == 6
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 0

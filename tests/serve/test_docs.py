@@ -18,7 +18,9 @@ from listwise.cli.keys_command import command as keys_command
 from listwise.cli.rerank_command import command as rerank_command
 from listwise.cli.serve_command import command as serve_command
 from tests.conftest import CHECKOUT
-from tests.serve.serving import Served
+from tests.loopback import ScriptedServer
+from tests.serve.serving import Served, served, settings
+from tests.serve.test_staying_up import asking
 
 PAGE = (CHECKOUT / "docs" / "serve.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
@@ -60,7 +62,7 @@ def test_every_command_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_request_is_answered_as_shown(local: Served) -> None:
-    (curl,) = [arguments for arguments in COMMANDS if arguments[0] == "curl"]
+    curl, _ = [arguments for arguments in COMMANDS if arguments[0] == "curl"]
     body = json.loads(curl[curl.index("-d") + 1])
     found = httpx2.post(f"{local.url}/v2/rerank", json=body).json()
     (shown,) = [json.loads(text) for kind, text in BLOCKS if kind == "json"]
@@ -68,6 +70,17 @@ def test_the_request_is_answered_as_shown(local: Served) -> None:
     assert shown["listwise"]["receipt"].items() <= found["listwise"]["receipt"].items()
     assert found["results"][0]["index"] == shown["results"][0]["index"]
     assert found["results"][0]["relevance_score"] == pytest.approx(shown["results"][0]["relevance_score"], abs=0.01)
+
+
+def test_a_ranking_is_told_as_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    _, curl = [arguments for arguments in COMMANDS if arguments[0] == "curl"]
+    body = json.loads(curl[curl.index("-d") + 1])
+    (block,) = [text for kind, text in BLOCKS if kind == "jsonl"]
+    with ScriptedServer("[2] > [1]") as llm, served(settings(asking(llm))) as service:
+        told = httpx2.post(f"{service.url}/try", json=body).text
+    for line, shown in zip(told.splitlines(), block.splitlines(), strict=True):
+        assert json.loads(shown).items() <= json.loads(line).items()
 
 
 def test_the_python_works(local: Served) -> None:

@@ -39,11 +39,21 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
 
 
-def until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    ends = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < ends, "it never came true"
         time.sleep(0.01)
+
+
+def leave(service: Served, body: dict[str, Any], when: Callable[[], bool]) -> None:
+    """A client that asks, and goes away once something is true."""
+    host, port = service.url.removeprefix("http://").split(":")
+    sent = json.dumps(body).encode()
+    with socket.create_connection((host, int(port))) as there:
+        there.sendall(b"POST /v2/rerank HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n")
+        there.sendall(b"content-length: %d\r\n\r\n" % len(sent) + sent)
+        until(when)
 
 
 def test_bounds_of_bodies_documents_and_texts() -> None:
@@ -161,7 +171,7 @@ def test_at_the_deadline_the_best_order_so_far_is_given() -> None:
         assert answer.json()["results"][0]["index"] == 1
         assert receipt["fallback"] == "local"
         assert "no answer within 0." in receipt["degraded"][0]
-        assert receipt["usd"] != "0"  # it may have been answered and billed
+        assert receipt["usd"] > 0  # it may have been answered and billed
 
 
 def test_where_nothing_was_ranked_in_time_the_order_stands() -> None:
@@ -230,6 +240,7 @@ def test_a_service_that_stops_is_not_ready_and_finishes_what_runs() -> None:
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
         running.join()
     assert answers[0].json()["results"][0]["index"] == 1
+    assert {each.headers["connection"] for each in (refused, answers[0])} == {"close"}
 
 
 def test_after_the_grace_what_still_runs_is_told_to_come_again() -> None:

@@ -10,13 +10,9 @@ from pydantic import Field
 
 from listwise.models.answers import MOST_TOKENS, Believable, Body, read_body
 from listwise.models.failures import Failures
+from listwise.models.rerank.ranks import Rank
 from listwise.models.rerank.vendor import Limits, Ranked, Vendor
 from listwise.spend.search_units import LONGEST_DOCUMENT
-
-
-class _Rank(Body):
-    index: int
-    relevance_score: float = Field(allow_inf_nan=False)
 
 
 class _Billed(Body):
@@ -31,7 +27,7 @@ class _Meta(Body):
 
 
 class _Reranked(Body):
-    results: list[_Rank]
+    results: list[Rank]
     meta: Believable[_Meta] = None
 
 

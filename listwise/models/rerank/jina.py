@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from pydantic import Field
-
-from listwise.models.answers import Believable, Body, Tokens, read_body
-from listwise.models.failures import Failures
-from listwise.models.rerank.vendor import Limits, Ranked, Vendor
+from listwise.models.rerank.ranks import read_ranks
+from listwise.models.rerank.vendor import Limits, Vendor
 
 LONGEST_DOCUMENT = 8192
 """Tokens of a document that are sent to Jina: its models read no more of one, its interface states no limit."""
-
-
-class _Rank(Body):
-    index: int
-    relevance_score: float = Field(allow_inf_nan=False)
-
-
-class _Usage(Body):
-    total_tokens: Tokens
-
-
-class _Reranked(Body):
-    results: list[_Rank]
-    model: Believable[str] = None
-    usage: Believable[_Usage] = None
 
 
 def _jina_request(model: str, query: str, documents: Sequence[str]) -> dict[str, Any]:
@@ -52,15 +34,6 @@ def _vllm_request(model: str, query: str, documents: Sequence[str]) -> dict[str,
     }
 
 
-def _read(content: bytes, headers: Mapping[str, str], failures: Failures) -> Ranked:
-    body = read_body(_Reranked, content, failures)
-    return Ranked(
-        [(rank.index, rank.relevance_score) for rank in body.results],
-        served_by=body.model,
-        tokens=body.usage.total_tokens if body.usage else None,
-    )
-
-
 JINA = Vendor(
     keys=("JINA_API_KEY",),
     needs_key=True,
@@ -70,7 +43,7 @@ JINA = Vendor(
     hosts=("jina.ai",),
     limits=lambda _: Limits(1000, LONGEST_DOCUMENT),
     request=_jina_request,
-    read=_read,
+    read=read_ranks,
 )
 VLLM = Vendor(
     keys=("VLLM_API_KEY",),
@@ -81,5 +54,5 @@ VLLM = Vendor(
     hosts=(),
     limits=lambda _: Limits(1000),
     request=_vllm_request,
-    read=_read,
+    read=read_ranks,
 )

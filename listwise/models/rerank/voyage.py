@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from pydantic import Field
-
-from listwise.models.answers import Believable, Body, Tokens, read_body
-from listwise.models.failures import Failures
-from listwise.models.rerank.vendor import Limits, Ranked, Vendor
+from listwise.models.rerank.ranks import read_ranks
+from listwise.models.rerank.vendor import Limits, Vendor
 
 _DOCUMENT_TOKENS = {
     "rerank-2.5": 32_000,
@@ -21,21 +18,6 @@ _DOCUMENT_TOKENS = {
 }
 """Of the query and any one document together."""
 _SMALLER_REQUESTS = {"rerank-1", "rerank-lite-1"}
-
-
-class _Rank(Body):
-    index: int
-    relevance_score: float = Field(allow_inf_nan=False)
-
-
-class _Usage(Body):
-    total_tokens: Tokens
-
-
-class _Reranked(Body):
-    data: list[_Rank]
-    model: Believable[str] = None
-    usage: Believable[_Usage] = None
 
 
 def _limits(model: str) -> Limits:
@@ -53,15 +35,6 @@ def _request(model: str, query: str, documents: Sequence[str]) -> dict[str, Any]
     }
 
 
-def _read(content: bytes, headers: Mapping[str, str], failures: Failures) -> Ranked:
-    body = read_body(_Reranked, content, failures)
-    return Ranked(
-        [(rank.index, rank.relevance_score) for rank in body.data],
-        served_by=body.model,
-        tokens=body.usage.total_tokens if body.usage else None,
-    )
-
-
 VOYAGE = Vendor(
     keys=("VOYAGE_API_KEY",),
     needs_key=True,
@@ -71,5 +44,5 @@ VOYAGE = Vendor(
     hosts=("voyageai.com", "mongodb.com"),
     limits=_limits,
     request=_request,
-    read=_read,
+    read=read_ranks,
 )
