@@ -10,11 +10,13 @@ from functools import partial
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from listwise.errors import ConfigError
 from listwise.serve import metrics
 from listwise.serve.app import create_app
+from listwise.serve.collecting import settle, uncollected
 from listwise.serve.service import Service
 from listwise.serve.settings import ServeSettings
 
@@ -33,7 +35,7 @@ def run(settings: ServeSettings, host: str, port: int) -> None:
         ConfigError: a policy cannot work here, or the address cannot be had.
     """
     config = uvicorn.Config(
-        partial(create_app, settings),
+        partial(_ready, settings),
         factory=True,
         host=host,
         port=port,
@@ -62,6 +64,14 @@ def run(settings: ServeSettings, host: str, port: int) -> None:
     with tempfile.TemporaryDirectory(prefix="listwise-metrics-") as folder:
         os.environ[metrics.FOLDER] = folder
         Multiprocess(config, sockets=[listening]).run()
+
+
+def _ready(settings: ServeSettings) -> FastAPI:
+    """The application of one process, once all that it needs is there."""
+    with uncollected():
+        app = create_app(settings)
+    settle()
+    return app
 
 
 def _bound(config: uvicorn.Config) -> socket:
