@@ -21,8 +21,7 @@ from typing import Any, Protocol
 LONGEST_TEXT = 500_000
 """Characters that are counted at a time: the embedded encoder takes less than a million."""
 REMEMBERED_TEXTS = 512
-"""How many texts' counts are remembered, and with them the texts: a prompt is counted for each attempt, for its
-estimate, and once it is answered; a window shares passages with the next; and hundreds are under way at a time."""
+"""How many texts' counts are remembered, and with them the texts: much of a prompt is in every other, too."""
 
 EMBEDDED = frozenset({"cl100k_base", "o200k_base"})
 """What ``bpe-openai`` brings along."""
