@@ -161,7 +161,7 @@ class _Crowd:
 
     async def _connected(self) -> _Line:
         place = urlsplit(self.load.url)
-        _, line = await asyncio.get_running_loop().create_connection(_Line, place.hostname, place.port)
+        _, line = await asyncio.get_running_loop().create_connection(_Line, place.hostname or "", place.port or 80)
         return line
 
 
