@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import ascii_uppercase
-from typing import Literal
+from typing import Any, Literal
 
 from listwise.pace import Pace
 from listwise.types import Usage
@@ -80,6 +80,8 @@ class Call:
     """The query that it is asked for; not sent, and no part of the cache key."""
     docids: tuple[str, ...] = field(default=(), compare=False)
     """The passages shown, in the order shown; likewise."""
+    counts: dict[object, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
+    """What was counted of it, by who counted: a prompt is counted for each attempt, and once it is answered."""
 
     @property
     def weighed(self) -> bool:

@@ -97,7 +97,7 @@ class Estimator:
                 if self.sizes:
                     self.sizes.append(call.passages)
                 return Answer(stored, cached=True)
-        most_in, most_out = llm.counter.call_bound(call), call.sampling.max_output_tokens
+        most_in, most_out = llm.counter.count(call).bound, call.sampling.max_output_tokens
         hold = await tab.reserve(most_in + most_out, bound(llm.price, most_in, most_out) if llm.price else 0)
         text, leading = FORMS[call.form].as_shown(call.passages)
         tokens_in, tokens_out = self._input(call), self._output(call, text)
@@ -123,7 +123,7 @@ class Estimator:
         return [*self.sizes, *[self.largest] * more]
 
     def _input(self, call: Call) -> Span:
-        estimate = self._llm.counter.call_estimate(call)
+        estimate = self._llm.counter.count(call).estimate
         low = estimate * LEAST_SHARE.get(self._llm.counter.rung, 0.7)
         expected = self._habits.learned.input_tokens(self._llm.name, estimate)
         return Span(min(low, expected), expected, 0)
@@ -183,7 +183,7 @@ def _worst_of(
     by_length = sorted(prior, key=lambda at: -llm.counter.bound(request.candidates[at].content))
     tokens_out = llm.reader.most_output(size)
     try:
-        tokens_in = llm.counter.call_bound(llm.reader.call_for(request, tuple(by_length[:size])))
+        tokens_in = llm.counter.count(llm.reader.call_for(request, tuple(by_length[:size]))).bound
     except InputError:  # it does not fit as a whole: no prompt is larger than the context
         tokens_in = llm.model.context_tokens
     if asked_twice:

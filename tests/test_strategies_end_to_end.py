@@ -46,7 +46,7 @@ class Dearest(MemoryModel):
 
     async def complete(self, call: Call, *, timeout_s: float) -> Completion:
         said = await super().complete(call, timeout_s=timeout_s)
-        most = counter_for(self.identity.name).call_bound(call)
+        most = counter_for(self.identity.name).count(call).bound
         return replace(said, usage=Usage(most, output_tokens=call.sampling.max_output_tokens))
 
 

@@ -105,13 +105,13 @@ class Findings:
     def check(self, counter: TokenCounter, call: Call) -> None:
         """Hold the bound of one prompt against the exact count."""
         started = time.perf_counter()
-        bound = counter.call_bound(call)
+        bound = counter.count(call).bound
         self.seconds += time.perf_counter() - started
         exact = self.peer.tokens(call)
         self.prompts += 1
         self.looseness.append(bound / exact)
         self.schemas += call.form == "order"
-        self.same += call.form != "order" and counter.call_estimate(call) == exact
+        self.same += call.form != "order" and counter.count(call).estimate == exact
         if bound < exact:
             self.violations.append(f"{bound} < {exact}: {[message.content[:60] for message in call.messages]}")
 

@@ -191,7 +191,7 @@ class _Client(asyncio.Protocol):
         if head_end < 0:
             return
         start, *fields = bytes(self._unread[:head_end]).split(b"\r\n")
-        end = head_end + 4 + _content_length(fields)
+        end = head_end + 4 + content_length(fields)
         if len(self._unread) < end:
             return
         body = bytes(self._unread[head_end + 4 : end])
@@ -223,7 +223,8 @@ class _Client(asyncio.Protocol):
         self._transport.write(head.encode() + body)
 
 
-def _content_length(fields: list[bytes]) -> int:
+def content_length(fields: list[bytes]) -> int:
+    """What the head of a message says of the length of its body; 0 where it says nothing."""
     for field in fields:
         name, _, value = field.partition(b":")
         if name.lower() == b"content-length":

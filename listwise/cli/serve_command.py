@@ -10,6 +10,7 @@ import click
 
 from listwise.cli.options import policy_options, settings_given
 from listwise.errors import ConfigError, MissingExtra
+from listwise.serve.collecting import uncollected
 
 if TYPE_CHECKING:
     from listwise.serve.settings import Limits, ServeSettings
@@ -62,11 +63,12 @@ SHARED = (
 @policy_options
 def command(host: str, port: int, workers: int, **options: Any) -> None:
     """See ``EXAMPLES``."""
-    try:
-        from listwise.serve.running import run
-    except ImportError as error:
-        raise MissingExtra("the service", "serve") from error
-    settings = _settings(workers, options)
+    with uncollected():
+        try:
+            from listwise.serve.running import run
+        except ImportError as error:
+            raise MissingExtra("the service", "serve") from error
+        settings = _settings(workers, options)
     if settings.keys is None and not _is_loopback(host):
         raise ConfigError(
             f"{host} can be reached from elsewhere, and there are no keys: make one with `listwise keys add NAME`"

@@ -82,7 +82,7 @@ class Counting:
         if self._counts is None or self._clock() < self._asks_again_at:
             return here
         tokens = await self._counts.count(call, tab)
-        if tokens is None or tokens < self._counter.call_floor(call):
+        if tokens is None or tokens < here.floor:
             self._failed()
             return here
         self._failures = 0

@@ -74,15 +74,15 @@ def believed(usage: Usage | None, call: Call, model: str, text: str) -> Usage:
     ``model`` is ``provider/name``.
     """
     counter = counter_for(model)
-    bound, asked_for = counter.call_bound(call), call.sampling.max_output_tokens
+    count, asked_for = counter.count(call), call.sampling.max_output_tokens
     if usage is not None and (
         usage.cached_input_tokens + usage.cache_write_tokens <= usage.input_tokens
         and usage.reasoning_tokens <= usage.output_tokens
-        and counter.call_floor(call) <= usage.input_tokens <= MOST_STRETCH * bound + UNSEEN_PROMPT
+        and count.floor <= usage.input_tokens <= MOST_STRETCH * count.bound + UNSEEN_PROMPT
         and counter.floor(text) <= usage.output_tokens <= max(asked_for, MOST_ANSWERED)
     ):
         return usage
-    return Usage(bound, output_tokens=asked_for, assumed=True)
+    return Usage(count.bound, output_tokens=asked_for, assumed=True)
 
 
 def left_out(total_tokens: int | None, counted: int) -> int:

@@ -17,6 +17,7 @@ from listwise.calls import Call, Completion, Identity, ServiceTier
 from listwise.errors import CallError
 from listwise.models import openai_chat, openai_responses
 from listwise.models.answers import Body, Tokens, read_body
+from listwise.models.connections import Client
 from listwise.models.failures import Failures
 from listwise.models.families import UNKNOWN_CONTEXT_TOKENS, Traits
 from listwise.models.http import CONNECT_TIMEOUT_S, Address, with_pace
@@ -62,7 +63,11 @@ class OpenAIModel:
         self._interface: ModuleType = openai_responses if api == "responses" else openai_chat
         self._failures = Failures(self.identity, (api_key, *address.secrets))
         self._client = openai.AsyncOpenAI(
-            api_key=api_key, base_url=address.url, default_query=dict(address.query), max_retries=0
+            api_key=api_key,
+            base_url=address.url,
+            default_query=dict(address.query),
+            max_retries=0,
+            http_client=Client(),
         )
 
     async def complete(self, call: Call, *, timeout_s: float) -> Completion:

@@ -68,10 +68,16 @@ def neutralise(text: str, style: Style = "brackets", *, labels: bool = False) ->
     if not (text.isascii() and text.isprintable()):
         text = UNSEEN.sub("", reread(text))
     text = " ".join(text.split())
-    text = _ACTING.sub(_in_parentheses, text)
-    if labels:
+    if _may_hold("[<", text):
+        text = _ACTING.sub(_in_parentheses, text)
+    if labels and _may_hold("[:", text):
         text = _LABELS.sub(_unlabelled, text)
     return _TAG.sub(_untagged, text) if style == "markup" else text
+
+
+def _may_hold(signs: str, text: str) -> bool:
+    """Whether the patterns that need one of these, or a sign beyond ASCII that stands for it, are worth trying."""
+    return not text.isascii() or any(sign in text for sign in signs)
 
 
 def reread(text: str) -> str:

@@ -14,7 +14,7 @@ from listwise.errors import ConfigError, InputError
 from listwise.prompting.fitting import Overhead, limit_for
 from listwise.prompting.neutralise import neutralise
 from listwise.prompting.orders import without_orders
-from listwise.prompting.passages import Count, Excerpt, Passage, prepare
+from listwise.prompting.passages import Count, Passage, prepare
 from listwise.prompting.template import ContentRules, Template
 from listwise.types import Candidate, Request
 
@@ -133,24 +133,6 @@ class Space:
         return self.context_tokens - taken
 
 
-class _Frame:
-    """A prompt without its passages: the same for all windows of one size."""
-
-    def __init__(self, messages: tuple[Message, ...], count: Count) -> None:
-        self._contents = [message.content for message in messages]
-        self._count = count
-        self._tokens: int | None = None
-        self.size = sum(len(content.encode()) for content in self._contents)
-        self.messages = len(messages)
-
-    @property
-    def tokens(self) -> int:
-        """Counted when first asked for: most prompts are short enough by their bytes."""
-        if self._tokens is None:
-            self._tokens = sum(map(self._count, self._contents))
-        return self._tokens
-
-
 class RequestPrompts:
     """The prompts of one query. A passage is prepared once, for all windows that show it."""
 
@@ -172,7 +154,7 @@ class RequestPrompts:
         self._space = space
         self._qid = qid
         self._passages: dict[int, Passage] = {}
-        self._frames: dict[int, _Frame] = {}
+        self._frames: dict[int, int] = {}
 
     def window(self, window: Sequence[int], scale: float = 1.0, *, wary: bool = False) -> WindowPrompt:
         """The prompt that shows the passages at these positions, in this order.
@@ -184,7 +166,15 @@ class RequestPrompts:
             InputError: no prompt for them fits the context.
         """
         passages = [self._passage(position) for position in window]
-        limit, certain = self._limit(passages, scale)
+        prompt = self._prompt(passages, self._template.rules.limit, wary=wary)
+        if self._space is None:
+            return prompt
+        left = floor(self._space.left(len(prompt.messages), len(passages), self._template.form) / scale)
+        if sum(_bytes(message.content) for message in prompt.messages) <= left:
+            return prompt
+        return self._prompt(passages, self._limit(passages, left), wary=wary, certain=self._space.exact)
+
+    def _prompt(self, passages: Sequence[Passage], limit: int, *, wary: bool, certain: bool = True) -> WindowPrompt:
         excerpts = [passage.at(limit) for passage in passages]
         cuts = tuple(
             Cut(at, len(excerpt.text), passages[at].chars) for at, excerpt in enumerate(excerpts) if excerpt.cut
@@ -201,25 +191,19 @@ class RequestPrompts:
             )
         return self._passages[position]
 
-    def _limit(self, passages: Sequence[Passage], scale: float) -> tuple[int, bool]:
-        """The template's own limit, or a smaller one that makes the prompt fit; and whether it does for certain."""
+    def _limit(self, passages: Sequence[Passage], left: int) -> int:
+        """The template's own limit, or a smaller one that makes the prompt fit ``left`` tokens by their count."""
         rules = self._template.rules
-        if self._space is None:
-            return rules.limit, True
-        frame = self._frame(len(passages))
-        left = self._space.left(frame.messages, len(passages), self._template.form)
-        left = floor(left / scale)
-        if frame.size + _size([passage.at(rules.limit) for passage in passages]) <= left:
-            return rules.limit, True
-        limit = limit_for(passages, rules.limit, rules.floor, left - frame.tokens, rules.shrink)
+        limit = limit_for(passages, rules.limit, rules.floor, left - self._frame(len(passages)), rules.shrink)
         if limit is None:
             raise InputError(self._too_long(len(passages)), qid=self._qid)
-        return limit, self._space.exact
+        return limit
 
-    def _frame(self, passages: int) -> _Frame:
+    def _frame(self, passages: int) -> int:
+        """Tokens of a prompt without its passages: the same for all windows of one size."""
         if passages not in self._frames:
             empty = self._template.fill(self._query, [""] * passages)
-            self._frames[passages] = _Frame(empty, self._count)
+            self._frames[passages] = sum(self._count(message.content) for message in empty)
         return self._frames[passages]
 
     def _too_long(self, passages: int) -> str:
@@ -302,5 +286,5 @@ def _content(passage: str | Candidate, rules: ContentRules) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _size(excerpts: Sequence[Excerpt]) -> int:
-    return sum(excerpt.size for excerpt in excerpts)
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

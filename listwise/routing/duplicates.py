@@ -58,11 +58,12 @@ def canonical(query: str) -> str:
 
 def _plainer(query: str) -> str:
     text = query.translate(_UNSEEN).translate(_TYPED)
-    text = "".join(
-        "".join(run) if meant else unicodedata.normalize("NFKC", "".join(run))
-        for meant, run in groupby(text, lambda each: unicodedata.decomposition(each).startswith(_MEANT))
-    )
-    text = " ".join(text.translate(_TYPED).split())
+    if not text.isascii():
+        text = "".join(
+            "".join(run) if meant else unicodedata.normalize("NFKC", "".join(run))
+            for meant, run in groupby(text, lambda each: unicodedata.decomposition(each).startswith(_MEANT))
+        ).translate(_TYPED)
+    text = " ".join(text.split())
     text = _LAST.sub("", _ASKED.sub("", _QUOTED.sub(r"\1", text)))
     shouted = text.isupper() and any(len(word) >= SPELT_OUT for word in _WORD.findall(text))
     return text.lower() if shouted else _WORD.sub(lambda word: _uncapitalised(word[0]), text)

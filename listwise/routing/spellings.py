@@ -42,8 +42,10 @@ class Spellings:
 
     async def keep(self, request: Request, store: AnswerStore | None) -> None:
         """Keep the spelling of a request that is about to be paid for, unless there is an earlier one."""
+        if store is None:
+            return
         key = same_request(request, self._depth)
-        if store is not None and await store.get(key) is None:
+        if await store.get(key) is None:
             await store.put(key, Completion(request.query.text, Usage(), SPELLINGS), SPELLINGS)
 
     def _first(self, key: str, text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from listwise.errors import InputError
-from listwise.spend.vocabularies import tokens
+from listwise.spend.vocabularies import size
 
 CHUNK_TOKENS = 512
 """Of a chunk, in ``max_chunks_per_doc``: Cohere's v1 cuts documents so."""
@@ -180,14 +180,13 @@ def cut(text: str, most_tokens: int) -> str:
     """The beginning of a text, with so many tokens at most."""
     if len(text.encode("utf-8", "replace")) <= most_tokens:  # no token has less than a byte
         return text
-    if len(tokens(text, VOCABULARY)) <= most_tokens:
+    if size(text, VOCABULARY) <= most_tokens:
         return text
     places = range(1, len(text))
-    fitting = bisect_right(places, most_tokens, key=lambda at: len(tokens(text[:at], VOCABULARY)))
+    fitting = bisect_right(places, most_tokens, key=lambda at: size(text[:at], VOCABULARY))
     return text[:fitting]
 
 
 def tokens_of(ask: Ask) -> int:
     """Tokens as Voyage and Jina count them: those of the query with every document."""
-    sizes = sum(len(tokens(text, VOCABULARY)) for text in ask.texts)
-    return len(ask.texts) * len(tokens(ask.query, VOCABULARY)) + sizes
+    return len(ask.texts) * size(ask.query, VOCABULARY) + sum(size(text, VOCABULARY) for text in ask.texts)

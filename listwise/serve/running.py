@@ -23,6 +23,7 @@ from uvicorn.supervisors import Multiprocess
 from listwise.errors import ConfigError
 from listwise.serve import metrics
 from listwise.serve.app import create_app
+from listwise.serve.collecting import settle, uncollected
 from listwise.serve.connections import Bounded, bounds_of, make_room
 from listwise.serve.exporting import is_asked_for, sent_at_the_end, start_exporting
 from listwise.serve.logs import failures_logged, log_as_json
@@ -98,7 +99,10 @@ def worker_app(settings: ServeSettings, level: int) -> FastAPI:
         with sent_at_the_end(provider), failures_logged():
             yield
 
-    return create_app(settings, around=around)
+    with uncollected():
+        app = create_app(settings, around=around)
+    settle()
+    return app
 
 
 def _orphaned() -> None:

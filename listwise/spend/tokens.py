@@ -88,6 +88,8 @@ class Count:
     rung: Rung
     search_units: int = 0
     """Never too few; only of calls for scores."""
+    floor: int = 0
+    """Never too many: a server that states less miscounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,15 @@ class TokenCounter:
         return claude.most_tokens(text, self.most) if self.most else count(text, self.vocabulary)
 
     def count(self, call: Call) -> Count:
-        """Both at once, with the rung."""
-        units = self._search_units(call) if call.form == "scores" else 0
-        return Count(self.call_bound(call), self.call_estimate(call), self.rung, units)
+        """Input tokens of a whole call; counted once, however often it is asked for."""
+        known: Count | None = call.counts.get(self)
+        if known is None:
+            units = self._search_units(call) if call.form == "scores" else 0
+            sizes = self._bound(call), self._estimate(call)
+            known = call.counts[self] = Count(*sizes, self.rung, units, self._floor(call))
+        return known
 
-    def call_bound(self, call: Call) -> int:
-        """Input tokens of a whole call, never too few."""
+    def _bound(self, call: Call) -> int:
         if call.form == "scores":
             return self.prompt + PAIR_OVERHEAD * call.passages + _of_pairs(call, self.bound, least_queries=2)
         schema = SCHEMA_BASE + SCHEMA_OVERHEAD * call.passages if call.form == "order" else 0
@@ -138,8 +143,7 @@ class TokenCounter:
         overhead = self.message * len(messages) + self.prompt
         return overhead + sum(self.bound(message.content) for message in messages)
 
-    def call_floor(self, call: Call) -> int:
-        """Input tokens of a whole call, never too many: a server that states less miscounts."""
+    def _floor(self, call: Call) -> int:
         if call.form == "scores":  # a reranker cuts texts, and may say so nowhere
             return call.passages
         return sum(self.floor(message.content) for message in call.messages)
@@ -148,8 +152,7 @@ class TokenCounter:
         """Tokens of a text, never too many."""
         return int((LEAST_EXACT if self.rung == "exact" else LEAST_GUESSED) * self.estimate(text))
 
-    def call_estimate(self, call: Call) -> int:
-        """Input tokens of a whole call, about right."""
+    def _estimate(self, call: Call) -> int:
         if call.form == "scores":
             return _of_pairs(call, self.estimate)
         schema = ESTIMATED_SCHEMA + ESTIMATED_IDENTIFIER * call.passages if call.form == "order" else 0

@@ -20,9 +20,8 @@ from typing import Any, Protocol
 
 LONGEST_TEXT = 500_000
 """Characters that are counted at a time: the embedded encoder takes less than a million."""
-REMEMBERED_TEXTS = 4096
-"""How many texts' counts are remembered: a prompt is counted for each attempt, for its estimate, and once it is
-answered; a window shares passages with the next; and dozens are under way at a time."""
+REMEMBERED_TEXTS = 512
+"""How many texts' counts are remembered, and with them the texts: much of a prompt is in every other, too."""
 
 EMBEDDED = frozenset({"cl100k_base", "o200k_base"})
 """What ``bpe-openai`` brings along."""
@@ -63,6 +62,14 @@ def vocabulary_of(model: str) -> str | None:
 @lru_cache(maxsize=REMEMBERED_TEXTS)
 def count(text: str, vocabulary: str) -> int:
     """How many `tokens` a text has."""
+    return size(text, vocabulary)
+
+
+def size(text: str, vocabulary: str) -> int:
+    """The same for texts that will not be counted again."""
+    encoder = encoding(vocabulary)
+    if isinstance(encoder, _Embedded) and len(text) <= LONGEST_TEXT:
+        return encoder.count(text)
     return len(tokens(text, vocabulary))
 
 
@@ -92,7 +99,7 @@ def encoding(vocabulary: str) -> Encoding:
 
 
 class _Embedded:
-    """An encoder of ``bpe-openai`` that counts, and does nothing else."""
+    """An encoder of ``bpe-openai`` that does not decode."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -101,9 +108,20 @@ class _Embedded:
         """See `Encoding`."""
         try:
             return list(self._tokenizer.encode(text))
-        except UnicodeEncodeError:  # lone surrogates
-            whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            return list(self._tokenizer.encode(whole))
+        except UnicodeEncodeError:
+            return list(self._tokenizer.encode(_whole(text)))
+
+    def count(self, text: str) -> int:
+        """How many tokens those are; takes two thirds of the time."""
+        try:
+            return int(self._tokenizer.count(text))
+        except UnicodeEncodeError:
+            return int(self._tokenizer.count(_whole(text)))
+
+
+def _whole(text: str) -> str:
+    """The text with its lone surrogates replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _bindings() -> Any:

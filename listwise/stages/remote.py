@@ -206,4 +206,4 @@ class RemoteStage:
     def _expected(self, request: ScoreRequest) -> Usage:
         query, *passages = (self._counter.estimate(message.content) for message in request.call.messages)
         units = most_search_units(query, passages)
-        return Usage(self._counter.call_estimate(request.call), search_units=units)
+        return Usage(self._counter.count(request.call).estimate, search_units=units)

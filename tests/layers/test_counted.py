@@ -108,7 +108,7 @@ async def test_a_count_far_below_the_local_estimate_is_not_believed(nonsense: in
 async def test_where_the_vocabulary_is_known_a_count_must_come_near(share: float, believed: bool) -> None:
     exact = TokenCounter("o200k_base")
     asked = call(TEXT * 100)
-    model = Counts(int(share * exact.call_estimate(asked)))
+    model = Counts(int(share * exact.count(asked).estimate))
     counts = Counting(exact, TokenCounts(model, store=None, timeout_s=5))
     assert (await counts.count(asked, tab())).rung == ("provider" if believed else "exact")
 

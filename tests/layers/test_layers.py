@@ -121,7 +121,7 @@ async def test_a_usage_that_cannot_be_right_does_not_break_a_cap() -> None:
             )
             answer = await layer.ask(call(), account)
     assert answer.completion.text == "[2] > [1]"
-    assert account.nano_usd == 2_500 * counter.call_bound(call()) + 10_000 * 100
+    assert account.nano_usd == 2_500 * counter.count(call()).bound + 10_000 * 100
 
 
 async def test_a_cancelled_attempt_is_charged_in_full() -> None:

@@ -299,7 +299,9 @@ def with_usage(change: Callable[[dict[str, Any]], object]) -> Script:
 
 def worst_case(asked: Call, model: Model) -> Usage:
     """What a budget reserves for a call, and no more."""
-    return Usage(counter_for(model.identity.name).call_bound(asked), output_tokens=asked.sampling.max_output_tokens)
+    return Usage(
+        counter_for(model.identity.name).count(asked).bound, output_tokens=asked.sampling.max_output_tokens
+    )
 
 
 def put(names: tuple[str, ...], value: Any) -> Callable[[dict[str, Any]], object]:

@@ -139,15 +139,16 @@ def test_a_call_is_bounded_by_its_messages_and_more(texts: list[str]) -> None:
     counter = counter_for("openai/gpt-4o")
     call = Call(tuple(Message("user", text) for text in texts), Sampling(10))
     count = counter.count(call)
-    assert count.bound == counter.call_bound(call) > sum(counter.bound(text) for text in texts)
-    assert count.estimate == counter.call_estimate(call) <= count.bound
+    assert count.bound > sum(counter.bound(text) for text in texts)
+    assert count.floor <= count.estimate <= count.bound
+    assert counter.count(call) is count, "it is counted once"
     assert count.rung == "exact"
-    assert counter.call_bound(Call(call.messages, call.sampling, "order", 20)) > counter.call_bound(call)
+    assert counter.count(Call(call.messages, call.sampling, "order", 20)).bound > counter.count(call).bound
 
 
 def test_an_estimate_of_a_call_is_what_openais_cookbook_counts() -> None:
     call = Call((Message("system", "hello world"), Message("user", "hello")), Sampling(10))
-    assert counter_for("openai/gpt-4o").call_estimate(call) == (3 + 1 + 2) + (3 + 1 + 1) + 3
+    assert counter_for("openai/gpt-4o").count(call).estimate == (3 + 1 + 2) + (3 + 1 + 1) + 3
 
 
 SHORT = Call((Message("system", "X"), Message("user", "X")), Sampling(10))
@@ -161,16 +162,16 @@ def test_what_gpt_oss_says_before_every_prompt_is_bounded() -> None:
         "<|start|>developer<|message|># Instructions\n\nX\n\n<|end|><|start|>user<|message|>X<|end|>"
         "<|start|>assistant"
     )
-    assert counter_for("openai/gpt-oss-20b").call_bound(SHORT) >= 75
+    assert counter_for("openai/gpt-oss-20b").count(SHORT).bound >= 75
     marks_as_text = TokenCounter("o200k_base").bound(written)
-    assert counter_for("openai/gpt-oss-20b").call_bound(SHORT) >= marks_as_text
+    assert counter_for("openai/gpt-oss-20b").count(SHORT).bound >= marks_as_text
 
 
 def test_a_template_that_is_not_known_may_begin_with_a_system_prompt_of_its_own() -> None:
     most_known = 1_233
-    assert counter_for("vllm/x").call_bound(SHORT) >= 2 + most_known
-    assert counter_for("openai/some-local-model").call_bound(SHORT) >= 2 + most_known
-    assert counter_for("openai/gpt-4o").call_bound(SHORT) < 30, "of OpenAI's own models the format is known"
+    assert counter_for("vllm/x").count(SHORT).bound >= 2 + most_known
+    assert counter_for("openai/some-local-model").count(SHORT).bound >= 2 + most_known
+    assert counter_for("openai/gpt-4o").count(SHORT).bound < 30, "of OpenAI's own models the format is known"
 
 
 def test_the_embedded_vocabulary_is_openais_own() -> None:
