@@ -200,7 +200,7 @@ def questions(count: int) -> list[Question]:
     """All different, so that the cache answers none but the repeated."""
     return [
         Question(f"q{at}", {**body, "query": f"q{at} {body['query']}", "return_documents": True})
-        for at, body in enumerate(bodies(count, PASSAGES))
+        for at, body in enumerate(map(json.loads, bodies(count, PASSAGES)))
     ]
 
 

@@ -115,7 +115,7 @@ REFUSED: dict[str, tuple[int | tuple[int, int], bytes]] = {
     "HEAD": (405, head("connection: close", method="HEAD", length=0)),
     "OPTIONS": (405, head(method="OPTIONS", length=0)),
     "PUT": (405, whole(GOOD, method="PUT")),
-    "a method of its own": (405, whole(GOOD, method="BREW")),
+    "a method of another protocol": (405, whole(GOOD, method="PROPFIND")),
 }
 TAKEN = {
     "the last of two fields counts": whole(asked(query='"x"', documents='["x"], "query": "why"')),

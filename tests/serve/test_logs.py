@@ -181,7 +181,7 @@ def test_no_secret_is_written(shell: Shell) -> None:
         for name in ("policy", "budget", "deadline"):
             client.post("/v1/rerank", json=bodies[0], headers={f"x-listwise-{name}": SECRET})
         client.post(f"/{SECRET}", content=SECRET.encode())
-        client.request(SECRET, f"/v1/{SECRET}")
+        client.request("PROPFIND", f"/v1/{SECRET}")
         client.post("/rerank", content=SECRET.encode(), headers={"content-type": SECRET})
     assert len(llm.asked) == len(turns)
     assert len([line for line in found if line["event"] == "request"]) == 2 * len(bodies) + 6
