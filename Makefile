@@ -37,8 +37,8 @@ demo: $(VENV)/.demo ## Re-rank real input with the embedded model and a real sma
 test: $(VENV)/.dev ## Run the tests (under 5 minutes, no network)
 	$(BIN)/python -m pytest -m 'not slow and not vllm and not torch and not browser' --numprocesses auto --maxprocesses 8
 
-test-slow: $(VENV)/.dev ## Run the slow tests: real servers, built wheels
-	$(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/.dev ## Run the slow tests: the documentation's pages, real servers, built wheels
+	$(BIN)/python -m pytest -m slow --numprocesses 2
 
 # Torch first, on its own: others would ask for a build with CUDA. PyLate without what it asks for, as that would bring
 # another torch for the sake of its indexes; but with the versions of the two libraries that its models work with.

@@ -30,6 +30,7 @@ ELSEWHERE = {
 PAGES = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [page for page in PAGES if page.stem not in ELSEWHERE], ids=lambda path: path.stem)
 def test_a_page_does_what_it_shows(path: Path, tmp_path: Path) -> None:
     page = path.read_text(encoding="utf-8")
