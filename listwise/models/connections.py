@@ -6,10 +6,13 @@ whether it still stands: with 200 requests under way that is a third of all that
 
 from __future__ import annotations
 
+import os
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -18,6 +21,8 @@ IDLE_S = 5.0
 """Seconds that a connection is kept without a request, as httpx2 does."""
 ONE = httpx2.Limits(max_connections=1, keepalive_expiry=IDLE_S)
 
+TRUSTED = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Where the environment says whom to trust."""
 KEPT_ALIVE_S = 60
 """After so long without a word, the other end is asked whether it is still there: routers forget connections on
 which a model thinks for minutes."""
@@ -98,10 +103,16 @@ class Client(httpx2.AsyncClient):
     def _init_transport(self, *_: Any, **settings: Any) -> httpx2.AsyncBaseTransport:
         if settings.get("transport") is not None:
             return super()._init_transport(**settings)
-        context = httpx2.create_ssl_context(verify=settings["verify"], trust_env=settings["trust_env"])
+        context = _trusted(settings["verify"], settings["trust_env"], *map(os.environ.get, TRUSTED))
         return Connections(
             lambda: httpx2.AsyncHTTPTransport(verify=context, limits=ONE, socket_options=_kept_alive())
         )
+
+
+@cache
+def _trusted(verify: Any, trust_env: bool, *_: str | None) -> ssl.SSLContext:
+    """Whom connections trust; one for all clients, as reading the certificates takes as long as ten calls."""
+    return httpx2.create_ssl_context(verify=verify, trust_env=trust_env)
 
 
 def _kept_alive() -> list[tuple[int, int, int]]:
