@@ -167,6 +167,7 @@ async def test_many_at_once(paid: dict[str, Any], server: ScriptedServer) -> Non
     assert server.most_at_once > 1
 
 
+@pytest.mark.slow
 def test_hanging_up_and_sigterm_settle_what_is_under_way(tmp_path: Path) -> None:
     opening = [
         '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},'

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from listwise.cache import AnswerCache
 from listwise.cache.database import BESIDE_LIMIT_BYTES
 from listwise.cache.files import set_aside, size_in_use
@@ -103,6 +105,7 @@ async def test_no_committed_answer_is_lost_when_eight_writers_are_killed(tmp_pat
     assert not set_aside(directory)
 
 
+@pytest.mark.slow
 async def test_eight_processes_share_keys_while_answers_are_evicted_and_cleared(tmp_path: Path) -> None:
     directory, limit = tmp_path / "c", 2**20
     await filled(directory, 100, 4000)

@@ -62,6 +62,7 @@ def alarms(logs: Sequence[tuple[Sequence[Routed], Fitted]], window: int = WINDOW
     return sum(check(log, router, window).status == "refit" for log, router in logs) / len(logs)
 
 
+@pytest.mark.slow
 def test_where_nothing_moves_repeated_checks_alarm_in_at_most_one_of_twenty_routers() -> None:
     """Eight checks of each of 100 routers, the last over gains and costs, too."""
     window, ends = 100, (100, 200, 300, 400, 500, 600, 800, 1000)

@@ -50,7 +50,7 @@ class Served:
         return self.app.state.service
 
     def client(self, **options: Any) -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, timeout=30, **options)
+        return httpx2.Client(base_url=self.url, timeout=30, verify=False, **options)
 
 
 def settings(

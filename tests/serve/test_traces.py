@@ -196,6 +196,7 @@ def test_a_client_that_does_not_sample_is_not_traced(shell: Shell, monkeypatch: 
     assert collector.resources[0]["service.name"] == "listwise"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hangs", [True, False], ids=["hangs", "is down"])
 def test_a_collector_that_does_not_answer_holds_up_nobody(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, hangs: bool
