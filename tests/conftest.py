@@ -16,6 +16,7 @@ settings.load_profile("listwise")
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are cores: many tests wait, for processes and for time to pass."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
