@@ -15,7 +15,7 @@ from typing import Any, Self
 import aiohttp
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-PATIENCE_S = 30.0
+PATIENCE_S = 60
 KEYS = {
     **{"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " "), "Home": (36, ""), "End": (35, "")},
     **{"ArrowLeft": (37, ""), "ArrowRight": (39, ""), "ArrowDown": (40, "")},
