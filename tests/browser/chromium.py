@@ -15,7 +15,7 @@ from typing import Any, Self
 import aiohttp
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-PATIENCE_S = 60
+PATIENCE_S = 30.0
 KEYS = {
     **{"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " "), "Home": (36, ""), "End": (35, "")},
     **{"ArrowLeft": (37, ""), "ArrowRight": (39, ""), "ArrowDown": (40, "")},
@@ -63,9 +63,11 @@ class Page:
     async def until(self, script: str) -> None:
         """Wait until a script gives something true, ten seconds at most: what events lead to comes after them."""
         async with asyncio.timeout(10):
-            await self.run(
-                f"new Promise(done => {{ (function look() {{ {script} ? done() : setTimeout(look, 20) }})() }})"
-            )
+            while True:  # asked anew each time: a promise is lost where the page is loaded again
+                answer = await self.send("Runtime.evaluate", expression=f"!!({script})", returnByValue=True)
+                if answer.get("result", {}).get("value") is True:
+                    return
+                await asyncio.sleep(0.02)
 
     async def press(self, key: str, times: int = 1) -> None:
         """Press and release a key."""
