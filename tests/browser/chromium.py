@@ -29,6 +29,22 @@ def browser() -> str | None:
     return os.environ.get("LISTWISE_CHROMIUM") or next((path for path in found if path), None)
 
 
+STILL = """new Promise(done => {
+  let before = "";
+  const look = () => {
+    const one = document.querySelector(%s);
+    one.scrollIntoView({block: "center", behavior: "instant"});
+    const box = one.getBoundingClientRect();
+    const at = [box.x + box.width / 2, box.y + box.height / 2];
+    const now = at.join();
+    if (now === before && one.contains(document.elementFromPoint(...at))) return done(at);
+    before = now;
+    setTimeout(look, 50);
+  };
+  look();
+})"""
+
+
 class Page:
     """One page, with all that went wrong in it and all that it asked the network for."""
 
@@ -78,11 +94,8 @@ class Page:
             await self.send("Input.dispatchKeyEvent", type="keyUp", **more)
 
     async def click(self, selector: str) -> None:
-        """Press and release the mouse over the middle of an element, wherever that is on the page."""
-        x, y = await self.run(
-            f"(() => {{ const one = document.querySelector({selector!r}); one.scrollIntoView({{block: 'center'}}); "
-            "const box = one.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-        )
+        """Press and release the mouse over the middle of an element, once it stands still and is on top."""
+        x, y = await self.run(STILL % repr(selector))
         for kind in ("mousePressed", "mouseReleased"):
             await self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 

@@ -24,7 +24,6 @@ pytestmark = pytest.mark.browser
 HOSTILE = "<img src=x onerror=alert(1)> </script><script>alert(2)</script> yeast gas rise dough dioxide"
 
 
-@pytest.mark.xfail(reason="now and then the browser does not answer in time; not understood yet", strict=False)
 async def test_a_key_opens_the_page_for_its_tab(tmp_path: Path) -> None:
     with running(tmp_path, key="team") as service:
         key = (tmp_path / "team").read_text().strip()
