@@ -16,7 +16,7 @@ import httpx2
 from listwise.calls import Call, Completion, Identity, Sampling
 from listwise.errors import CallError
 from listwise.models.answers import Believable, Body, OptionalTokens, Tokens, believed, order_schema, read_body
-from listwise.models.connections import Client
+from listwise.models.connections import client
 from listwise.models.failures import Failures
 from listwise.models.families import UNKNOWN_CONTEXT_TOKENS, Traits
 from listwise.models.http import CONNECT_TIMEOUT_S, Address, with_pace
@@ -56,7 +56,7 @@ class AnthropicModel:
             base_url=address.url,
             default_query=dict(address.query),
             max_retries=0,
-            http_client=Client(),
+            http_client=client(),
         )
         known = (self._client.api_key, self._client.auth_token, *address.secrets)
         self._failures = Failures(self.identity, tuple(secret for secret in known if secret))

@@ -14,15 +14,18 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import Any
+from urllib.request import getproxies
 
 import httpx2
 
 IDLE_S = 5.0
 """Seconds that a connection is kept without a request, as httpx2 does."""
 ONE = httpx2.Limits(max_connections=1, keepalive_expiry=IDLE_S)
-
+UNLIMITED = httpx2.Limits(keepalive_expiry=IDLE_S)
 TRUSTED = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Where the environment says whom to trust."""
+PROXIED = {"http", "https", "all"}
+"""What environments name proxies for."""
 KEPT_ALIVE_S = 60
 """After so long without a word, the other end is asked whether it is still there: routers forget connections on
 which a model thinks for minutes."""
@@ -97,22 +100,27 @@ class _Answer(httpx2.AsyncByteStream):
             self._closed()
 
 
-class Client(httpx2.AsyncClient):
-    """httpx2's client over `Connections`. Where the environment names a proxy, that has the pool of httpx2."""
+def client(**settings: Any) -> httpx2.AsyncClient:
+    """httpx2's client over `Connections`. Where the environment names a proxy, that has the pool of httpx2.
 
-    def _init_transport(self, *_: Any, **settings: Any) -> httpx2.AsyncBaseTransport:
-        if settings.get("transport") is not None:
-            return super()._init_transport(**settings)
-        context = _trusted(settings["verify"], settings["trust_env"], *map(os.environ.get, TRUSTED))
-        return Connections(
-            lambda: httpx2.AsyncHTTPTransport(verify=context, limits=ONE, socket_options=_kept_alive())
-        )
+    Args:
+        settings: of httpx2's client, but for its transport and whom it trusts.
+    """
+    trusted = _trusted(*map(os.environ.get, TRUSTED))
+    if PROXIED & getproxies().keys():
+        return httpx2.AsyncClient(verify=trusted, limits=UNLIMITED, **settings)
+    return httpx2.AsyncClient(
+        transport=Connections(
+            lambda: httpx2.AsyncHTTPTransport(verify=trusted, limits=ONE, socket_options=_kept_alive())
+        ),
+        **settings,
+    )
 
 
 @cache
-def _trusted(verify: Any, trust_env: bool, *_: str | None) -> ssl.SSLContext:
+def _trusted(*_: str | None) -> ssl.SSLContext:
     """Whom connections trust; one for all clients, as reading the certificates takes as long as ten calls."""
-    return httpx2.create_ssl_context(verify=verify, trust_env=trust_env)
+    return httpx2.create_ssl_context()
 
 
 def _kept_alive() -> list[tuple[int, int, int]]:

@@ -17,7 +17,7 @@ from listwise.calls import Call, Completion, Identity, ServiceTier
 from listwise.errors import CallError
 from listwise.models import openai_chat, openai_responses
 from listwise.models.answers import Body, Tokens, read_body
-from listwise.models.connections import Client
+from listwise.models.connections import client
 from listwise.models.failures import Failures
 from listwise.models.families import UNKNOWN_CONTEXT_TOKENS, Traits
 from listwise.models.http import CONNECT_TIMEOUT_S, Address, with_pace
@@ -67,7 +67,7 @@ class OpenAIModel:
             base_url=address.url,
             default_query=dict(address.query),
             max_retries=0,
-            http_client=Client(),
+            http_client=client(),
         )
 
     async def complete(self, call: Call, *, timeout_s: float) -> Completion:

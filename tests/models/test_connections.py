@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from listwise.models.connections import IDLE_S, Client, Connections
+from listwise.models.connections import IDLE_S, Connections, client
 
 
 class Body(httpx2.AsyncByteStream):
@@ -93,33 +93,49 @@ def test_what_was_not_needed_for_a_while_is_closed() -> None:
     asyncio.run(work(Lines()))
 
 
-def test_a_client_has_as_many_connections_as_requests_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over real sockets; and where the environment names a proxy, it is asked."""
+MANY = 120
+"""More than httpx2's own pool would open."""
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["", "by a proxy"])
+def test_a_client_has_as_many_connections_as_requests_at_a_time(
+    proxied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over real sockets; where the environment names a proxy, all of them are its."""
     served: list[asyncio.Task[None] | None] = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        served.append(asyncio.current_task())
-        while await reader.readline() != b"":
-            while await reader.readline() != b"\r\n":
-                pass
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        writer.close()
-        await writer.wait_closed()
-
     async def work() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        several = asyncio.Semaphore(0)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            served.append(asyncio.current_task())
+            while await reader.readline() != b"":
+                while await reader.readline() != b"\r\n":
+                    pass
+                await several.acquire()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            writer.close()
+            await writer.wait_closed()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=MANY)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        monkeypatch.setenv("HTTP_PROXY", url)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        if proxied:
+            monkeypatch.setenv("HTTP_PROXY", url)
+            url = "http://example.invalid/"
         async with server:
-            async with Client() as client:
+            async with client() as asking:
                 for _ in range(3):
-                    assert (await client.get(url)).text == "ok"
+                    several.release()
+                    assert (await asking.get(url)).text == "ok"
                 assert len(served) == 1
-                for _ in range(2):
-                    await asyncio.gather(*(client.get(url) for _ in range(5)))
-                assert len(served) == 5
-                assert (await client.get("http://example.invalid/")).text == "ok"
+                under_way = [asyncio.create_task(asking.get(url, timeout=30)) for _ in range(MANY)]
+                while len(served) < MANY:  # noqa: ASYNC110 - none is answered before all are there
+                    await asyncio.sleep(0.01)
+                for _ in under_way:
+                    several.release()
+                assert {(await each).text for each in under_way} == {"ok"}
             await asyncio.gather(*(task for task in served if task is not None))
 
-    asyncio.run(work())
+    asyncio.run(asyncio.wait_for(work(), 30))

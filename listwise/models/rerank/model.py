@@ -11,7 +11,7 @@ import httpx2
 
 from listwise.calls import Call, Completion, Identity
 from listwise.models.answers import MOST_STRETCH, UNSEEN_PROMPT
-from listwise.models.connections import Client
+from listwise.models.connections import client
 from listwise.models.failures import Failures
 from listwise.models.http import CONNECT_TIMEOUT_S, Address, with_pace
 from listwise.models.rerank.scores import in_order, written
@@ -44,7 +44,7 @@ class RerankModel:
         headers = {"content-type": "application/json", "accept": "application/json"}
         if api_key:
             headers["authorization"] = f"Bearer {api_key}"
-        self._client = Client(headers=headers, params=dict(address.query), follow_redirects=False)
+        self._client = client(headers=headers, params=dict(address.query), follow_redirects=False)
 
     async def complete(self, call: Call, *, timeout_s: float) -> Completion:
         """See `Model.complete`. The first message is the query, each one after it a passage."""
